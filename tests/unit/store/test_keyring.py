@@ -1,5 +1,6 @@
 """A sealed value moved to another tenant, table, row or column does not open; nor without the right key."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -128,3 +129,33 @@ async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(co
 async def test_what_is_no_envelope_is_refused(connection: Connection, damaged: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         await fresh().open(connection, PLACE, damaged)
+
+
+class Service(LocalKeys):
+    """Keys that answer when they are let."""
+
+    is_remote = True
+
+    def __init__(self) -> None:
+        super().__init__([KEY])
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def unwrap(self, kek_id: str, wrapped: bytes, context: bytes) -> bytes:
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().unwrap(kek_id, wrapped, context)
+
+
+async def test_a_key_that_is_destroyed_while_a_service_unwraps_it_does_not_stay_in_memory(
+    connection: Connection,
+) -> None:
+    sealed, service = await fresh().seal(connection, PLACE, CLEAR), Service()
+    keyring = Keyring(service, clock.now)
+    opening = asyncio.create_task(keyring.open(connection, PLACE, sealed))
+    await service.asked.wait()
+    await fresh().destroy_keys(connection, PLACE.tenant)
+    assert await keyring.look(connection, PLACE.tenant) == []
+    service.go_on.set()
+    assert await opening == CLEAR, "it was asked for before"
+    with pytest.raises(WrongKey):
+        await keyring.open(connection, PLACE, sealed)

@@ -60,10 +60,10 @@ class _Untold:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A look into the database: when, and which data key was the newest."""
+    """A look into the database: when, and which data keys there were, the newest first."""
 
     mark: Any
-    newest: str
+    ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +159,13 @@ class Keyring:
         """Look up which data keys an owner has, and forget those that are gone; return the rows, the newest first."""
         mark = self._changes.mark()
         rows: Sequence[Any] = await _ALL.rows(connection, tenant_id=tenant)
-        there = {row.id for row in rows}
+        there = [row.id for row in rows]
         for gone in [key.id for key in self._by_id.values() if key.tenant == tenant and key.id not in there]:
             del self._by_id[gone]
         newest = self._newest.get(tenant)
         if newest is not None and newest.id not in there:
             del self._newest[tenant]
-        self._looked[tenant] = _Look(mark, rows[0].id if rows else "")
+        self._looked[tenant] = _Look(mark, there)
         return rows
 
     async def take(self, tenant: str, rows: Sequence[Any]) -> None:
@@ -296,7 +296,7 @@ class Keyring:
     def _has_newest(self, tenant: str) -> bool:
         """Tell whether the newest data key is in memory, as far as anybody has told."""
         newest = self._newest.get(tenant)
-        return newest is not None and self.is_true(tenant) and newest.id == self._looked[tenant].newest
+        return newest is not None and self.is_true(tenant) and self._looked[tenant].ids[:1] == [newest.id]
 
     async def _unwrapped(self, row: Any, tenant: str) -> DataKey:
         """Unwrap a data key, however many ask for it with one call."""
@@ -309,7 +309,9 @@ class Keyring:
 
     async def _unwrap(self, row: Any, tenant: str) -> DataKey:
         material = await self._kek.unwrap(row.kek_id, row.wrapped, _context(row.id, tenant))
-        key = self._by_id[row.id] = DataKey(row.id, tenant, material)  # before anybody finds no call under way
+        key, looked = DataKey(row.id, tenant, material), self._looked.get(tenant)
+        if looked is None or row.id in looked.ids:  # else it was destroyed while the key service was asked
+            self._by_id[row.id] = key  # before anybody finds no call under way
         return key
 
     def _call(self, row: Any, tenant: str) -> asyncio.Task[DataKey]:
