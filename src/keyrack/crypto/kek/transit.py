@@ -96,8 +96,9 @@ class TransitKey:
             raise KeyServiceUnavailable(cause=f"{self.name}: {_reason(error)}") from None
 
     def _connected(self) -> Any:
-        if self._client is None:
-            self._client = Client(
+        client = self._client  # once: a call in another thread may drop it at any moment
+        if client is None:
+            client = self._client = Client(
                 url=self._set("ADDR"),
                 token=self._set("TOKEN"),
                 namespace=self._set("NAMESPACE"),
@@ -107,21 +108,22 @@ class TransitKey:
             self._looked_at = float("-inf")
         if time.monotonic() - self._looked_at > _TOKEN_LOOKED_AT:
             self._looked_at = time.monotonic()
-            self._renew_token()
-        return self._client.secrets.transit
-
-    def _renew_token(self) -> None:
-        """Make a renewable token last, once half of its time is over; one that cannot be renewed just ends."""
-        try:
-            token = self._client.auth.token.lookup_self()["data"]
-            if token.get("renewable") and token["ttl"] < token["creation_ttl"] / 2:
-                self._client.auth.token.renew_self()
-        except (VaultError, KeyError, TypeError):
-            pass  # its policy does not let it look; the call says what is wrong, if anything is
+            _renew_token(client)
+        return client.secrets.transit
 
     def _set(self, name: str) -> str | None:
         own = os.environ.get(f"BAO_{name}") if self.kind == "openbao" else None
         return own or os.environ.get(f"VAULT_{name}") or None
+
+
+def _renew_token(client: Any) -> None:
+    """Make a renewable token last, once half of its time is over; one that cannot be renewed just ends."""
+    try:
+        token = client.auth.token.lookup_self()["data"]
+        if token.get("renewable") and token["ttl"] < token["creation_ttl"] / 2:
+            client.auth.token.renew_self()
+    except (VaultError, KeyError, TypeError):
+        pass  # its policy does not let it look; the call says what is wrong, if anything is
 
 
 def _context(context: bytes) -> dict[str, str]:
