@@ -224,6 +224,21 @@ async def test_readiness_says_when_a_service_is_gone_and_when_it_is_back(keyrack
     assert (await keyrack.http.get("/readyz")).json() == {"status": "ready"}
 
 
+async def test_a_key_file_beside_a_service_is_read_again_as_soon_as_one_alone(keyrack: World, made: Any) -> None:
+    service, keys, timer = made()
+    path, new = keyrack.settings.effective_key_file, local.new_key()
+    file = local.FileKeys(path)
+    keyrack.store.keyring._kek = KeyChain([file, keys])
+    watch = keyrack.services.key_watch
+    watch._timer = timer
+    await watch.look()
+    local.write_keys(path, [*local.read_keys(path), new])
+    service.calls, timer.now = [], 2.0
+    await watch.look()
+    assert local.fingerprint(new) in file.ids
+    assert service.calls == [], "a service that works is not asked as often"
+
+
 async def test_a_damaged_key_file_is_told_and_what_was_read_stays_in_use(keyrack: World) -> None:
     sealed = await sealed_for(keyrack, "Acme")
     path = keyrack.settings.effective_key_file

@@ -39,8 +39,11 @@ class KeyEncryptionKey(Protocol):
         """
         ...
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, services: bool = True) -> None:
         """Learn which key wraps now: a file may have changed, a service may have a newer version.
+
+        Args:
+            services: whether key services are called; else only files are looked at.
 
         Raises:
             ConfigurationError: the file cannot be used any more.

@@ -63,8 +63,11 @@ class KeyChain:
                     return await source.unwrap(kek_id, wrapped, context)
         raise WrongKey(f"{WrongKey().problem.detail} A data key is wrapped with {kek_id}, which is no key at hand.")
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, services: bool = True) -> None:
         """Learn which key wraps now.
+
+        Args:
+            services: whether the service that wraps is called; else only files are looked at.
 
         Raises:
             ConfigurationError: a file cannot be used any more.
@@ -73,7 +76,7 @@ class KeyChain:
         for source in self._sources[1:]:
             if not source.is_remote:
                 await source.refresh()
-        await self._sources[0].refresh()
+        await self._sources[0].refresh(services=services)
 
     async def close(self) -> None:
         """Let go of what the sources hold open."""

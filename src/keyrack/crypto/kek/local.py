@@ -58,7 +58,7 @@ class LocalKeys:
         except (KeyError, InvalidTag, ValueError):  # ValueError: too short to hold a nonce
             raise WrongKey from None
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, services: bool = True) -> None:
         """Nothing changes while the process runs."""
 
     async def close(self) -> None:
@@ -80,7 +80,7 @@ class FileKeys(LocalKeys):
         self._read: tuple[int, ...] = ()
         self._load()
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, services: bool = True) -> None:  # noqa: ARG002 - there is none to call
         """Read the file again if it has changed.
 
         Raises:

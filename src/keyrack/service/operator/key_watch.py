@@ -56,14 +56,13 @@ class KeyWatch:
         Raises:
             DatabaseUnavailable: the database is gone; nothing is known of the key sources by that.
         """
-        keyring = self._store.keyring
-        if keyring.kek.is_remote:
-            if self._fault is None and self._timer() - self._asked_at < _SERVICE_SECONDS:
-                return
-            self._asked_at = self._timer()
+        keyring, now = self._store.keyring, self._timer()
+        asks = keyring.kek.is_remote and (self._fault is not None or now - self._asked_at >= _SERVICE_SECONDS)
+        if asks:
+            self._asked_at = now
         try:
-            await keyring.kek.refresh()
-            if keyring.kek.is_remote:
+            await keyring.kek.refresh(services=asks)
+            if asks:
                 async with self._store.installation() as unit:
                     rows = await keyring.look(unit.connection, INSTALLATION)
                 await keyring.require_unwrapping(rows[:1], INSTALLATION)
