@@ -190,6 +190,15 @@ async def test_what_was_begun_is_carried_on_with_the_same_key(
         assert await KeyRotations(unit).under_way() is None
 
 
+async def test_a_command_that_has_run_for_long_wraps_with_the_key_that_is_in_front_by_now(keyrack: World) -> None:
+    path = keyrack.settings.effective_key_file
+    keys, new = local.FileKeys(path), local.new_key()
+    local.write_keys(path, [new])
+    assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new)
+    path.write_text("damaged")
+    assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new), "what was read stays in use"
+
+
 async def test_a_process_that_lacks_the_new_key_keeps_it_from_the_front(
     keyrack: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -79,6 +80,12 @@ class FileKeys(LocalKeys):
         self._path = path
         self._read: tuple[int, ...] = ()
         self._load()
+
+    async def wrap(self, material: bytes, context: bytes) -> tuple[str, bytes]:
+        """Encrypt a data key with the key that is in front by now: the one before may be about to be removed."""
+        with suppress(ConfigurationError):  # what was read before stays in use
+            await self.refresh()
+        return await super().wrap(material, context)
 
     async def refresh(self, *, services: bool = True) -> None:  # noqa: ARG002 - there is none to call
         """Read the file again if it has changed.
