@@ -1,5 +1,6 @@
 """Exchanging keys: every encrypted column, what still needs an old key, and what a killed command leaves behind."""
 
+import asyncio
 import socket
 import sqlite3
 from collections.abc import Mapping
@@ -29,8 +30,9 @@ from keyrack.store.processes import Processes
 from keyrack.store.schema import attempts, data_keys, teams
 from keyrack.store.sealed_columns import SEALED_COLUMNS
 from keyrack.store.spool import Spool, Spooled
+from keyrack.store.tenants import TenantRows
 from keyrack.wiring.keys import KeyCommands, build_key_commands
-from support.app import World
+from support.app import World, on_postgresql_only
 
 NOW = timedelta(0)
 NOW_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -188,6 +190,18 @@ async def test_what_was_begun_is_carried_on_with_the_same_key(
     assert [len(await key_ids(keyrack, tenant.id)) for tenant in keyrack.tenants.values()] == [2, 2]
     async with keyrack.store.installation() as unit:
         assert await KeyRotations(unit).under_way() is None
+
+
+@on_postgresql_only
+async def test_a_tenant_that_is_being_shredded_gets_no_new_data_key(keyrack_on_each: World) -> None:
+    keyrack, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        await TenantRows(unit).hold(exclusive=True)
+        await unit.keyring.destroy_keys(unit.connection, acme.id)
+        rotating = asyncio.create_task(quick(keyrack).rotate(Silent(), data_keys_only=True))
+        await asyncio.wait([rotating], timeout=0.5)  # it has to wait
+    await rotating
+    assert await key_ids(keyrack, acme.id) == []
 
 
 async def test_a_command_that_has_run_for_long_wraps_with_the_key_that_is_in_front_by_now(keyrack: World) -> None:

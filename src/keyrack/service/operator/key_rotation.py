@@ -22,6 +22,7 @@ from keyrack.store.core.store import Store
 from keyrack.store.key_rotations import KeyRotations, Owner, Rotation
 from keyrack.store.processes import Processes
 from keyrack.store.resealing import Resealing, SupersededValues
+from keyrack.store.tenants import TenantRows
 
 ROWS_AT_ONCE = 50
 """Values that one transaction encrypts anew."""
@@ -232,6 +233,8 @@ class KeyRotation:
         if owner.created_at < rotation.started_at:
             key = await self._store.keyring.make_key(owner.tenant_id)
             async with self._store.unit(owner.tenant_id, writes=True) as unit:
+                if owner.tenant_id != INSTALLATION and not await TenantRows(unit).hold():
+                    return  # deleted; who is shredding it is waited for
                 rows = await unit.keyring.look(unit.connection, owner.tenant_id)
                 if not rows or rows[0].id != owner.newest:  # destroyed, or exchanged by somebody else
                     return
