@@ -192,6 +192,33 @@ async def test_what_was_begun_is_carried_on_with_the_same_key(
         assert await KeyRotations(unit).under_way() is None
 
 
+async def test_two_commands_at_once_make_one_exchange_and_one_key(keyrack_on_each: World) -> None:
+    keyrack = keyrack_on_each
+    path = keyrack.settings.effective_key_file
+    (old,) = local.read_keys(path)
+    both = await asyncio.gather(*(quick(keyrack).rotate(Silent()) for _ in range(2)))
+    new, *rest = local.read_keys(path)
+    assert rest == [old], "both have carried on the same exchange"
+    assert {done.kek_id for done in both} == {local.fingerprint(new)}
+
+
+async def test_the_key_of_an_exchange_that_is_beginning_is_not_retired(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyrack = keyrack_on_each
+    begin, retiring = KeyRotations.begin, list[asyncio.Task[Any]]()
+
+    async def beginning(self: KeyRotations, kek_id: str) -> Any:
+        retiring.append(asyncio.create_task(commands(keyrack).retirement.retire(NOW)))
+        await asyncio.wait(retiring, timeout=0.5)  # it has to wait
+        return await begin(self, kek_id)
+
+    monkeypatch.setattr(KeyRotations, "begin", beginning)
+    done = await quick(keyrack).rotate(Silent())
+    await asyncio.gather(*retiring)
+    assert local.fingerprint(local.read_keys(keyrack.settings.effective_key_file)[0]) == done.kek_id
+
+
 @on_postgresql_only
 async def test_a_tenant_that_is_being_shredded_gets_no_new_data_key(keyrack_on_each: World) -> None:
     keyrack, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]

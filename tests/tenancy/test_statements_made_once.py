@@ -65,6 +65,7 @@ ACROSS: dict[str, str] = {
     "key_rotations._BEGINNING": "the operator's exchange of keys, which is about all owners alike",
     "key_rotations._COUNT": "the operator's exchange of keys, which is about all owners alike",
     "key_rotations._END": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._HELD": "the operator's exchange of keys, which is about all owners alike",
     "key_rotations._INSTALLATION": "the operator's exchange of keys, which is about all owners alike",
     "key_rotations._OPEN": "the operator's exchange of keys, which is about all owners alike",
     "key_rotations._OWNERS": "the operator's exchange of keys, which is about all owners alike",

@@ -268,7 +268,8 @@ IDLE = {
     "AuthClientHealth.forgive", "AuthClientHealth.revive", "AuthClientRows.lock_all", "AuthClientUsages.open_consents",
     "GrantReportRows.last_of_window",
     "ComponentList.not_whitelisted", "ComponentRows.hold",
-    "ComponentRows.lock_all_of", "CredentialRows.hold", "FlowReferences.keep", "OAuthClientRows.hold",
+    "ComponentRows.lock_all_of", "CredentialRows.hold", "FlowReferences.keep", "KeyRotations.hold",
+    "OAuthClientRows.hold",
     "Resealing.count_under", "RetiringKey.lock", "RetiringKey.remove",
     "RestoredGrants.in_question", "RestoredGrants.refreshable", "Usages.flows_of_contract",
 }

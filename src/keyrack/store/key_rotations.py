@@ -11,11 +11,12 @@ from sqlalchemy.orm import aliased
 from keyrack.ids import new_id
 from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import Unit, deleting
-from keyrack.store.schema import attempts, data_keys, key_rotations
+from keyrack.store.schema import attempts, data_keys, installation, key_rotations
 
 _r, _k, _a = key_rotations.c, data_keys.c, attempts.c
 _newer = aliased(data_keys, name="newer")
 _MOST = bindparam("most", type_=Integer)
+_HELD = Query(deleting(select(installation.c.id)))
 _OPEN = Query(select(*_r).where(_r.ended_at.is_(None)).order_by(_r.id.desc()).limit(1))
 _BEGINNING = Change(insert(key_rotations).values(**{column.name: bindparam(column.name) for column in _r}))
 _END = Change(update(key_rotations).where(_r.ended_at.is_(None)).values(ended_at=bindparam("now")))
@@ -139,6 +140,13 @@ class KeyRotations:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._connection = unit.connection
+
+    async def hold(self) -> None:
+        """Keep other commands from beginning an exchange or changing a key file until the transaction ends.
+
+        What decides about keys is read after this. Needs a unit that writes.
+        """
+        await _HELD.rows(self._connection)
 
     async def under_way(self) -> Rotation | None:
         """Return the exchange that has begun and not ended, or None."""

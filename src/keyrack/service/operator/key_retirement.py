@@ -13,6 +13,7 @@ from keyrack.service.operator.installation import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.data_key_list import DataKeyList
 from keyrack.store.key_rotations import KeyRotations, RetiringKey, SupersededKey
 from keyrack.store.processes import Processes
@@ -85,7 +86,9 @@ class KeyRetirement:
         for key, needs in (await self._of_data_keys(least_age)).items():
             async with self._store.unit(key.tenant_id) as unit:
                 found += needs or _open(key, await RetiringKey(unit).open_attempts(key.since + _HEARD_WITHIN))
-        return [*found, *(await self._of_key_encryption_keys())[1]]
+        await self._kek.refresh()
+        async with self._store.installation() as unit:
+            return [*found, *(await self._of_key_encryption_keys(unit))[1]]
 
     async def retire(self, least_age: timedelta = LEAST_AGE) -> Retired:
         """Delete data keys that nothing needs, then remove key-encryption keys that nothing needs from the key file.
@@ -100,12 +103,13 @@ class KeyRetirement:
             needs += of_key
             if not of_key:
                 gone.append(key.id)
-        unused, of_keks = await self._of_key_encryption_keys()
-        removed = self._removed_from_file(unused)
-        if removed:
-            async with self._store.installation(writes=True) as unit:
-                for kek_id in removed:
-                    await AuditLog(unit).append(OPERATOR, "keys.retire", ("key", kek_id), "allowed")
+        await self._kek.refresh()
+        async with self._store.installation(writes=True) as unit:
+            await KeyRotations(unit).hold()
+            unused, of_keks = await self._of_key_encryption_keys(unit)
+            removed = self._removed_from_file(unused)
+            for kek_id in removed:
+                await AuditLog(unit).append(OPERATOR, "keys.retire", ("key", kek_id), "allowed")
         return Retired(gone, removed, [each for each in unused if each not in removed], [*needs, *of_keks])
 
     async def _of_data_keys(self, least_age: timedelta) -> Mapping[SupersededKey, list[Need]]:
@@ -160,13 +164,11 @@ class KeyRetirement:
                 await AuditLog(unit.of_installation()).append(OPERATOR, "keys.retire", target, "allowed")
         return needs
 
-    async def _of_key_encryption_keys(self) -> tuple[Sequence[str], Sequence[Need]]:
+    async def _of_key_encryption_keys(self, unit: Unit) -> tuple[Sequence[str], Sequence[Need]]:
         """Return key-encryption keys at hand that nothing needs, and what needs the others but the current one."""
-        await self._kek.refresh()
-        async with self._store.installation() as unit:
-            versions = {each.id: each.data_keys for each in await DataKeyList(unit).versions()}
-            rotation = await KeyRotations(unit).under_way()
-            running = [each for each in await Processes(unit).list() if not each.is_silent]
+        versions = {each.id: each.data_keys for each in await DataKeyList(unit).versions()}
+        rotation = await KeyRotations(unit).under_way()
+        running = [each for each in await Processes(unit).list() if not each.is_silent]
         current, unused, needs = self._kek.current, [], []
         others = [known for known in self._kek.ids if not unwraps([known], current)]
         others += [kek_id for kek_id in versions if kek_id != current and kek_id not in others]

@@ -127,19 +127,18 @@ class KeyRotation:
 
     async def _begun(self, *, data_keys_only: bool) -> Rotation:
         await self._kek.refresh()
-        async with self._store.installation() as unit:
-            rotation = await KeyRotations(unit).under_way()
-        if rotation is not None:
-            return rotation
-        kek_id = self._kek.current
-        if self._key_file is not None and not data_keys_only:
-            key = local.new_key()  # behind the others: it wraps nothing before every process can unwrap with it
-            local.write_keys(self._key_file, [*local.read_keys(self._key_file), key])
-            kek_id = local.fingerprint(key)
-            await self._kek.refresh()
         async with self._store.installation(writes=True) as unit:
-            rotation = await KeyRotations(unit).begin(kek_id)
-            await AuditLog(unit).append(OPERATOR, "keys.rotate-begin", ("key", kek_id), "allowed")
+            await KeyRotations(unit).hold()
+            rotation = await KeyRotations(unit).under_way()
+            if rotation is None:
+                kek_id = self._kek.current
+                if self._key_file is not None and not data_keys_only:
+                    key = local.new_key()  # behind the others: it wraps nothing before every process can unwrap with it
+                    local.write_keys(self._key_file, [*local.read_keys(self._key_file), key])
+                    kek_id = local.fingerprint(key)
+                rotation = await KeyRotations(unit).begin(kek_id)
+                await AuditLog(unit).append(OPERATOR, "keys.rotate-begin", ("key", kek_id), "allowed")
+        await self._kek.refresh(services=False)
         return rotation
 
     async def _put_in_front(self, rotation: Rotation) -> None:
@@ -150,11 +149,13 @@ class KeyRotation:
         await self._require_known(rotation.kek_id)
         if self._key_file is None:
             return
-        keys = {local.fingerprint(key): key for key in local.read_keys(self._key_file)}
-        chosen = keys.pop(rotation.kek_id, None)
-        if chosen is not None and self._kek.current != rotation.kek_id:
-            local.write_keys(self._key_file, [chosen, *keys.values()])
-            await self._kek.refresh()
+        async with self._store.installation(writes=True) as unit:
+            await KeyRotations(unit).hold()
+            keys = {local.fingerprint(key): key for key in local.read_keys(self._key_file)}
+            chosen = keys.pop(rotation.kek_id, None)
+            if chosen is not None and self._kek.current != rotation.kek_id:
+                local.write_keys(self._key_file, [chosen, *keys.values()])
+        await self._kek.refresh(services=False)
 
     async def _require_known(self, kek_id: str) -> None:
         """Wait until every process that runs can unwrap with a key.
