@@ -12,7 +12,7 @@ from keyrack.api.core.openapi import SECTIONS
 from keyrack.api.examples import DESCRIPTOR, EXAMPLES
 from keyrack.ids import new_id
 from keyrack.oauth.dpop import new_proof_key
-from keyrack.oauth.profiles.model import ProofAlgorithm
+from keyrack.oauth.profiles.kinds import ProofAlgorithm
 from keyrack.store.auth_secrets import AuthSecrets
 from support.app import Caller, World, relationship
 from support.grants import add_auth_client, add_secret

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import LEGACY_GRANTS
+from keyrack.oauth.profiles.kinds import LEGACY_GRANTS
 from keyrack.oauth.profiles.reading import profile_of
 from support.app import World, error_of
 from support.auth_clients import auth_client

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from keyrack.oauth.profiles.model import Grant
+from keyrack.oauth.profiles.kinds import Grant
 from keyrack.service.importers.providers.files import converted_file
 from support.node import MODULES
 from support.parts import require_part, why_not_installed

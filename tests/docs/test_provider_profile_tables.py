@@ -6,27 +6,27 @@ from pathlib import Path
 import pytest
 
 from keyrack.errors import ValidationFailed
-from keyrack.oauth.profiles import model
+from keyrack.oauth.profiles import answer_parts, model, request_parts
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import AuthMethod
+from keyrack.oauth.profiles.kinds import AuthMethod
 from keyrack.service.clients.profile_rules import ProfileRules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
 PARTS = {
     "The profile": model.ProviderProfile,
     "`inputs`, each": model.Input,
-    "`endpoints`": model.Endpoints,
-    "`client_authentication`": model.ClientAuthentication,
-    "`authorization`": model.AuthorizationRequest,
-    "`token`, `refresh` and `exchange`": model.TokenRequest,
-    "`revocation` and `introspection`": model.EndpointRequest,
-    "`scopes`": model.Scopes,
-    "`callback`": model.Callback,
-    "`answer`": model.Answer,
-    "`lifetimes`": model.Lifetimes,
-    "`oauth1`": model.OAuth1,
-    "`assertion`": model.Assertion,
-    "`token_exchange`": model.TokenExchange,
+    "`endpoints`": request_parts.Endpoints,
+    "`client_authentication`": request_parts.ClientAuthentication,
+    "`authorization`": request_parts.AuthorizationRequest,
+    "`token`, `refresh` and `exchange`": request_parts.TokenRequest,
+    "`revocation` and `introspection`": request_parts.EndpointRequest,
+    "`scopes`": request_parts.Scopes,
+    "`callback`": answer_parts.Callback,
+    "`answer`": answer_parts.Answer,
+    "`lifetimes`": answer_parts.Lifetimes,
+    "`oauth1`": request_parts.OAuth1,
+    "`assertion`": request_parts.Assertion,
+    "`token_exchange`": request_parts.TokenExchange,
     "`rules`, each": model.DatedRule,
 }
 

@@ -11,7 +11,7 @@ from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model.identity import PrincipalKind
 from keyrack.oauth.dpop import new_proof_key
-from keyrack.oauth.profiles.model import ProofAlgorithm
+from keyrack.oauth.profiles.kinds import ProofAlgorithm
 from keyrack.service.importers.platform.exporting import Exporter
 from keyrack.store.authenticators import Authenticators
 from keyrack.store.schema import auth_clients, oauth_clients

@@ -7,7 +7,8 @@ from typing import Any
 from joserfc import jwk
 
 from keyrack.oauth.client_assertion import new_key
-from keyrack.oauth.profiles.model import AuthMethod, Grant, ProviderProfile
+from keyrack.oauth.profiles.kinds import AuthMethod, Grant
+from keyrack.oauth.profiles.model import ProviderProfile
 
 _KEY_ID = "twin-key"
 

@@ -17,8 +17,10 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth import oauth1
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, EndpointRequest, Grant, OAuth1, ProviderProfile
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, AuthMethod, Grant
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import document_of
+from keyrack.oauth.profiles.request_parts import EndpointRequest, OAuth1
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.consents.values import NewConsent
 from keyrack.service.secrets.changes import NewSecret

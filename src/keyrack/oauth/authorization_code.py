@@ -8,7 +8,7 @@ from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.dpop import thumbprint
 from keyrack.oauth.id_token import asks_for_id_token
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.model import AuthorizationRequest
+from keyrack.oauth.profiles.request_parts import AuthorizationRequest
 from keyrack.oauth.profiles.requests import own_query, with_parameters, with_query, with_scopes
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.wire import FormRequest

@@ -11,7 +11,9 @@ from functools import partial
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.client_assertion import signed
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, Grant, ProviderProfile, Template
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, Grant
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.request_parts import Template
 from keyrack.oauth.profiles.requests import with_parameters
 from keyrack.oauth.profiles.templates import filled
 from keyrack.oauth.wire import FormRequest

@@ -14,7 +14,7 @@ from joserfc.errors import JoseError
 
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.body import NotUnderstood, parse_answer
-from keyrack.oauth.profiles.model import ProofAlgorithm
+from keyrack.oauth.profiles.kinds import ProofAlgorithm
 from keyrack.oauth.wire import RawResponse
 
 HEADER, NONCE_HEADER = "DPoP", "dpop-nonce"

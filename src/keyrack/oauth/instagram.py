@@ -5,7 +5,8 @@ Long-lived tokens are not OAuth: a GET request of the Graph API, with token and 
 
 from urllib.parse import urlsplit
 
-from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication, TokenRequest
+from keyrack.oauth.profiles.kinds import AuthMethod
+from keyrack.oauth.profiles.request_parts import ClientAuthentication, TokenRequest
 
 _REFRESH, _EXCHANGE = "/refresh_access_token", "/access_token"
 EXCHANGE = TokenRequest(

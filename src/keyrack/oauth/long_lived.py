@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.model import TokenRequest
+from keyrack.oauth.profiles.request_parts import TokenRequest
 from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.profiles.templates import ACCESS_TOKEN
 from keyrack.oauth.token_response import TokenResponse, still_true

@@ -9,7 +9,9 @@ from keyrack.oauth import pkce
 from keyrack.oauth.account import NOTHING_KNOWN, AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import Form, RequestAuthentication, TokenEndpointAuthMethod, authenticate
-from keyrack.oauth.profiles.model import Grant, Pkce, ProviderProfile, TokenRequest
+from keyrack.oauth.profiles.kinds import Grant, Pkce
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.request_parts import TokenRequest
 from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.wire import ClientCertificate, FormRequest
 

@@ -19,7 +19,9 @@ from keyrack.oauth.dpop import (
     token_hash,
 )
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.model import Endpoints, ProofAlgorithm, ProviderProfile
+from keyrack.oauth.profiles.kinds import ProofAlgorithm
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.request_parts import Endpoints
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyrack.errors import BadRequest
-from keyrack.oauth.profiles.model import AuthMethod, BodyFormat, Grant, Pkce
+from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, Grant, Pkce
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.service.importers.providers.conversion import ConvertedEntry
 from keyrack.service.importers.providers.files import MAX_BYTES, converted_file

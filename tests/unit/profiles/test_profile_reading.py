@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from keyrack.errors import ValidationFailed
-from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile, TokenRequest
+from keyrack.oauth.profiles.kinds import AuthMethod, Grant
+from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of
+from keyrack.oauth.profiles.request_parts import TokenRequest
 from keyrack.oauth.profiles.templates import filled
 
 SLACK: dict[str, Any] = {

@@ -18,7 +18,8 @@ from keyrack.oauth.authorization_code import build_authorization_url
 from keyrack.oauth.direct_grants import GRANT_TYPES, build_direct_request
 from keyrack.oauth.profiles import catalogue as module
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, Grant, ProviderProfile
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, Grant
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of
 from keyrack.oauth.profiles.templates import alternatives
 from keyrack.service.clients.auth_client_credentials import CredentialRules

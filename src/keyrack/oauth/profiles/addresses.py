@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from urllib.parse import quote
 
-from keyrack.oauth.profiles.model import Template
+from keyrack.oauth.profiles.request_parts import Template
 from keyrack.oauth.profiles.templates import PLACEHOLDER, alternatives
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keyrack.oauth.profiles.model import Answer, LifetimeUnit
+from keyrack.oauth.profiles.answer_parts import Answer
+from keyrack.oauth.profiles.kinds import LifetimeUnit
 from keyrack.oauth.provider_text import has_controls
 
 _MILLISECONDS = 1000

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from keyrack.oauth.profiles.model import AuthorizationRequest, OAuth1, ProviderProfile
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.request_parts import AuthorizationRequest, OAuth1
 from keyrack.oauth.profiles.requests import with_parameters, with_query, with_scopes
 from keyrack.oauth.profiles.templates import filled
 

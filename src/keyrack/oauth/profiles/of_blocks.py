@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import AuthMethod, Endpoints, Grant, ProviderProfile
+from keyrack.oauth.profiles.kinds import AuthMethod, Grant
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import problems
+from keyrack.oauth.profiles.request_parts import Endpoints
 from keyrack.oauth.profiles.requests import ways_to_authenticate
 from keyrack.oauth.profiles.shape import shape_problem
 from keyrack.validation.json_types import AN_OBJECT, wrong_type

@@ -9,17 +9,10 @@ import msgspec
 import regex
 
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.oauth.profiles.model import (
-    Assertion,
-    AuthMethod,
-    Callback,
-    EndpointRequest,
-    Grant,
-    Input,
-    ProviderProfile,
-    Sent,
-    Template,
-)
+from keyrack.oauth.profiles.answer_parts import Callback
+from keyrack.oauth.profiles.kinds import AuthMethod, Grant
+from keyrack.oauth.profiles.model import Input, ProviderProfile
+from keyrack.oauth.profiles.request_parts import Assertion, EndpointRequest, Sent, Template
 from keyrack.oauth.profiles.shape import shape_problem
 from keyrack.oauth.profiles.templates import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
 

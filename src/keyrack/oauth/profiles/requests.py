@@ -6,12 +6,12 @@ from dataclasses import replace
 from urllib.parse import quote, unquote_plus, urlencode
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.profiles.model import (
+from keyrack.oauth.profiles.kinds import BodyFormat
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.request_parts import (
     AuthorizationRequest,
-    BodyFormat,
     ClientAuthentication,
     EndpointRequest,
-    ProviderProfile,
     Scopes,
     Sent,
     TokenRequest,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from keyrack.oauth.profiles.model import Template
+from keyrack.oauth.profiles.request_parts import Template
 
 RANDOM = "random"
 """Stands for a new random text each time."""

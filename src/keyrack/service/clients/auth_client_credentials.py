@@ -17,7 +17,8 @@ from keyrack.oauth.account import MAX_PATH
 from keyrack.oauth.client_auth import METHOD_OF, WITH_CERTIFICATE, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.client_certificate import UnusableCertificateError, check_certificate, end_of
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, ProviderProfile
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, AuthMethod, Grant
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import names_secret, stored_profile
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.uri_guard import check_issuer, check_uri

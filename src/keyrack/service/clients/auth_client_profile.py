@@ -18,19 +18,12 @@ from keyrack.oauth.dpop import new_proof_key
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.addresses import filled_address
+from keyrack.oauth.profiles.answer_parts import Lifetimes
 from keyrack.oauth.profiles.answers import member_at
-from keyrack.oauth.profiles.model import (
-    DIRECT_GRANTS,
-    AuthMethod,
-    ClientAuthentication,
-    EndpointRequest,
-    Grant,
-    Lifetimes,
-    Pkce,
-    ProviderProfile,
-    TokenRequest,
-)
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, AuthMethod, Grant, Pkce
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import stored_profile
+from keyrack.oauth.profiles.request_parts import ClientAuthentication, EndpointRequest, TokenRequest
 from keyrack.oauth.profiles.requests import refresh_of, ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives, filled
 from keyrack.oauth.token_response import MAX_LIFETIME

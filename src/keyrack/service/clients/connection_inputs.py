@@ -10,7 +10,8 @@ from typing import Any
 from keyrack.errors import Problem
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
-from keyrack.oauth.profiles.model import Grant, Input, ProviderProfile
+from keyrack.oauth.profiles.kinds import Grant
+from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.scopes import split_scope
 from keyrack.service.clients.auth_client_credentials import SCOPE
 from keyrack.service.clients.auth_client_profile import FIELDS, SECRET_FIELDS, direct_grant, filled_in, provider_of

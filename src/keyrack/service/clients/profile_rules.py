@@ -21,7 +21,8 @@ from keyrack.oauth.client_auth import WITH_CERTIFICATE, TokenEndpointAuthMethod
 from keyrack.oauth.client_certificate import UnusableCertificateError, check_key
 from keyrack.oauth.profiles.addresses import Place, has_fixed_end, places
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, Input, ProviderProfile
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, AuthMethod, Grant
+from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
 from keyrack.oauth.profiles.requests import ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives

@@ -17,7 +17,8 @@ from keyrack.oauth.long_lived import build_exchange_request
 from keyrack.oauth.oauth1 import OAuth1Credentials
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.addresses import Place, places
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, Grant, Input, ProviderProfile
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, Grant
+from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.oauth1_requests import authorization_extras, temporary_credentials_address
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.oauth.profiles.requests import as_asked

@@ -14,7 +14,8 @@ from keyrack.model.clients import OAuthClient
 from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.model import Pkce, ProviderProfile
+from keyrack.oauth.profiles.kinds import Pkce
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.of_blocks import profile_of_block
 from keyrack.service.components.visibility import COMPONENT_POINTER
 

@@ -13,7 +13,8 @@ from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
 from keyrack.model.clients import AuthClient, ClientFilter, is_oauth2
 from keyrack.model.components import Component
 from keyrack.model.identity import Principal
-from keyrack.oauth.profiles.model import Grant, Input
+from keyrack.oauth.profiles.kinds import Grant
+from keyrack.oauth.profiles.model import Input
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_availability import available_clients, find_available
 from keyrack.service.clients.auth_client_credentials import SCOPE

@@ -11,8 +11,8 @@ from keyrack.oauth import authorization_code, device, oauth1, pkce
 from keyrack.oauth.dpop import new_proof_key
 from keyrack.oauth.id_token import new_nonce
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.answer_parts import Callback
 from keyrack.oauth.profiles.answers import learned_of_callback
-from keyrack.oauth.profiles.model import Callback
 from keyrack.oauth.state import STATE, states_of
 from keyrack.oauth.token_response import KNOWN_MEMBERS, TokenResponse, process_token_response
 from keyrack.oauth.wire import FormRequest, RawResponse

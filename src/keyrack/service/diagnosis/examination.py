@@ -14,7 +14,7 @@ from keyrack.oauth.diagnosis.client_rules import judge_key, judge_offline, judge
 from keyrack.oauth.diagnosis.findings import Finding, Level, Places, worst_first, worst_of
 from keyrack.oauth.id_token import new_nonce
 from keyrack.oauth.issuer import metadata_requests
-from keyrack.oauth.profiles.model import Grant
+from keyrack.oauth.profiles.kinds import Grant
 from keyrack.oauth.provider_text import printable
 from keyrack.oauth.state import new_state
 from keyrack.oauth.wire import QueryRequest

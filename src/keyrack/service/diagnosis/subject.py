@@ -16,7 +16,7 @@ from keyrack.oauth.client_auth import METHOD_OF
 from keyrack.oauth.diagnosis.findings import AT_PROVIDER, Finding, Level, Place, Places, Where
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.dated_rules import begins
-from keyrack.oauth.profiles.model import DIRECT_GRANTS
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS
 from keyrack.oauth.scopes import split_scope
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_credentials import redirect_uri_of

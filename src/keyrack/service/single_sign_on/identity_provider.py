@@ -15,7 +15,7 @@ from keyrack.oauth.id_token import require_sign_in
 from keyrack.oauth.issuer import IssuerMetadata
 from keyrack.oauth.pkce import challenge
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.model import AuthorizationRequest
+from keyrack.oauth.profiles.request_parts import AuthorizationRequest
 from keyrack.oauth.profiles.requests import with_query
 from keyrack.oauth.provider_text import printable
 from keyrack.oauth.token_response import process_token_response

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from keyrack.oauth.profiles.model import Answer, LifetimeUnit
+from keyrack.oauth.profiles.answer_parts import Answer
+from keyrack.oauth.profiles.kinds import LifetimeUnit
 
 _UNITS = {LifetimeUnit.SECONDS: 1, LifetimeUnit.MILLISECONDS: 1000}
 

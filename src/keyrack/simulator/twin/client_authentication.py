@@ -9,7 +9,8 @@ from urllib.parse import quote_plus
 from joserfc import jwt
 from joserfc.errors import JoseError
 
-from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication
+from keyrack.oauth.profiles.kinds import AuthMethod
+from keyrack.oauth.profiles.request_parts import ClientAuthentication
 from keyrack.simulator.twin.expectation import Expected
 from keyrack.simulator.twin.registration import Registration
 from keyrack.simulator.twin.templates import chosen, written

@@ -7,7 +7,8 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 
-from keyrack.oauth.profiles.model import Grant, Sent, Template
+from keyrack.oauth.profiles.kinds import Grant
+from keyrack.oauth.profiles.request_parts import Sent, Template
 from keyrack.simulator.twin.expectation import Expected, Order
 from keyrack.simulator.twin.orders import RFC, Reading, request_order, with_own
 from keyrack.simulator.twin.templates import chosen, written

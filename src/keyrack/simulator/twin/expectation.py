@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyrack.oauth.profiles.model import BodyFormat
+from keyrack.oauth.profiles.kinds import BodyFormat
 from keyrack.simulator.twin.received import FORM, JSON, Pair, Received, Unreadable, members_of, pairs_of
 
 _OF_EVERY_REQUEST = frozenset(

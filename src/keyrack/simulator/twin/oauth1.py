@@ -10,7 +10,7 @@ from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from keyrack.clock import now
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.profiles.model import OAuth1
+from keyrack.oauth.profiles.request_parts import OAuth1
 from keyrack.simulator.config import Client
 from keyrack.simulator.oauth1_book import OAuth1Book, Validator
 from keyrack.simulator.twin.expectation import Difference, Expected, differing, masked

@@ -7,16 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyrack.oauth.profiles.model import (
-    BodyFormat,
-    ClientAuthentication,
-    EndpointRequest,
-    Pkce,
-    ProviderProfile,
-    Sent,
-    Template,
-    TokenRequest,
-)
+from keyrack.oauth.profiles.kinds import BodyFormat, Pkce
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.request_parts import ClientAuthentication, EndpointRequest, Sent, Template, TokenRequest
 from keyrack.simulator.twin.client_authentication import credentials
 from keyrack.simulator.twin.expectation import Expected, Order
 from keyrack.simulator.twin.received import Pair, normal, pairs_of

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from keyrack.oauth.profiles.model import Template
+from keyrack.oauth.profiles.request_parts import Template
 
 _NAMED = re.compile(r"\{([A-Za-z_][\w.-]*)\}", re.ASCII)
 _RANDOM = "random"

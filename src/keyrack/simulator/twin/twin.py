@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from keyrack.oauth.profiles.model import Grant, Pkce, ProviderProfile
+from keyrack.oauth.profiles.kinds import Grant, Pkce
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.simulator.twin.answers import error_answer, nth, put, tokens_answer
 from keyrack.simulator.twin.direct_grants import GRANT_TYPES, direct_order
 from keyrack.simulator.twin.expectation import Difference, Expected, Order, differing, masked

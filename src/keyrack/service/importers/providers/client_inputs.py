@@ -11,7 +11,8 @@ from itertools import product
 import msgspec
 
 from keyrack.oauth.profiles.addresses import Place, has_fixed_end, places
-from keyrack.oauth.profiles.model import Endpoints, Input
+from keyrack.oauth.profiles.model import Input
+from keyrack.oauth.profiles.request_parts import Endpoints
 from keyrack.oauth.profiles.templates import alternatives, placeholders
 
 _MOST_VALUES = 50

@@ -4,15 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from keyrack.oauth.profiles.model import (
-    AuthMethod,
+from keyrack.oauth.profiles.kinds import AuthMethod, Grant, Pkce
+from keyrack.oauth.profiles.model import Input, ProviderProfile
+from keyrack.oauth.profiles.request_parts import (
     AuthorizationRequest,
     ClientAuthentication,
     Endpoints,
-    Grant,
-    Input,
-    Pkce,
-    ProviderProfile,
     Scopes,
     Sent,
     Template,

@@ -11,21 +11,14 @@ from typing import Any
 
 import msgspec
 
-from keyrack.oauth.profiles.model import (
-    Answer,
-    AuthMethod,
+from keyrack.oauth.profiles.answer_parts import Answer, Callback, Lifetimes
+from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, Grant, LifetimeUnit, Pkce
+from keyrack.oauth.profiles.model import Input, ProviderProfile
+from keyrack.oauth.profiles.request_parts import (
     AuthorizationRequest,
-    BodyFormat,
-    Callback,
     ClientAuthentication,
     Endpoints,
-    Grant,
-    Input,
-    Lifetimes,
-    LifetimeUnit,
     OAuth1,
-    Pkce,
-    ProviderProfile,
     Scopes,
     Sent,
     Template,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from keyrack.oauth.profiles.model import Answer, Endpoints
+from keyrack.oauth.profiles.answer_parts import Answer
+from keyrack.oauth.profiles.request_parts import Endpoints
 
 
 @dataclass(frozen=True, slots=True)

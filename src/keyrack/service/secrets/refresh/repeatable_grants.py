@@ -8,7 +8,7 @@ from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, classify_failure
-from keyrack.oauth.profiles.model import Grant
+from keyrack.oauth.profiles.kinds import Grant
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.clients.auth_client_profile import direct_grant, final_errors, refresh_host
 from keyrack.service.clients.connection_inputs import renews_itself
