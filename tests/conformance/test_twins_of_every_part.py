@@ -1,7 +1,9 @@
-"""What no profile that comes along has, played too: devices, pushed requests, own ways to revoke and to introspect."""
+"""What no profile that comes along has, played too: devices, pushed requests, certificates, own ways to revoke."""
 
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from keyrack.conformance.report import Outcome
@@ -9,11 +11,17 @@ from keyrack.errors import ValidationFailed
 from keyrack.oauth.profiles.reading import profile_of
 from keyrack.simulator.twin.received import Received
 from keyrack.simulator.twin.registration import Registration
+from keyrack.simulator.twin.server import twin_server
 from keyrack.simulator.twin.twin import Twin
+from support.certificates import self_signed
 from support.twins import differing, play_all, refused
 
 HOST = "https://login.example"
 ENDPOINTS = {"authorization": f"{HOST}/authorize", "token": f"{HOST}/token"}
+EVERY_ENDPOINT = {
+    **ENDPOINTS,
+    **{name: f"{HOST}/{name}" for name in ("pushed_authorization", "revocation", "userinfo")},
+}
 BY_FIELDS = {
     "body": "json",
     "parameters": {"token_type_hint": None, "reason": "deleted", "app": "{client_id}", "key": "{client_secret}"},
@@ -53,6 +61,17 @@ PROFILES: dict[str, dict[str, Any]] = {
         },
         "revocation": {"method": "GET", "client_authentication": {"method": "none"}},
     },
+    "certified": {"endpoints": EVERY_ENDPOINT, "client_authentication": {"method": "tls_client_auth"}},
+    "self-certified": {
+        "endpoints": EVERY_ENDPOINT,
+        "authorization": {"pushed": True},
+        "client_authentication": {"method": "self_signed_tls_client_auth"},
+    },
+    "certified-beside": {
+        "grant": "client_credentials",
+        "endpoints": {"token": f"{HOST}/token"},
+        "client_authentication": {"method": "client_secret_basic", "mutual_tls": True},
+    },
     "introspected-usually": {"endpoints": {**ENDPOINTS, "introspection": f"{HOST}/introspect"}},
 }
 
@@ -62,16 +81,20 @@ def test_every_part_holds_against_its_twin() -> None:
     assert refused(reports) == {}
     assert differing(reports) == {}
     held = {each.name: {step.name for step in each.steps if step.outcome is Outcome.held} for each in reports}
-    assert {name for name, steps in held.items() if not {"consent", "token", "refresh", "error"} <= steps} == set()
+    whole = {"consent", "token", "refresh", "error"}
+    assert {name for name, steps in held.items() if not whole <= steps} == {"certified-beside"}
+    assert whole - held["certified-beside"] == {"consent"}, "nobody has to agree"
     assert {name for name, steps in held.items() if "introspection" in steps} == {
         "introspected-otherwise", "introspected-usually",
     }  # fmt: skip
     assert {name for name, steps in held.items() if "revoke" in steps} == {
-        "revoked-otherwise", "introspected-otherwise",
+        "revoked-otherwise", "introspected-otherwise", "certified", "self-certified",
     }  # fmt: skip
     asked = {each.name: [request["request"] for request in each.requests] for each in reports}
     assert asked["devices"][:3] == ["device_authorization", "token", "token"], "once too early"
     assert asked["pushed"][:2] == ["pushed_authorization", "authorization"]
+    own = [request for each in reports if "certified" in each.name for request in each.requests]
+    assert {request["request"] for request in own if request.get("certificate") != "shown"} == {"authorization"}
     told = str([each.requests for each in reports])
     assert "32 letters" not in told, "the client's secret is not shown"
 
@@ -99,6 +122,46 @@ def test_a_twin_refuses_what_its_profile_does_not_say(name: str, path: str, body
     reply = twin.serve(Received("POST", f"{HOST}{path}", [("content-type", kind)], body))
     assert reply.status == 400
     assert told in " ".join(map(str, twin.differences))
+
+
+@pytest.mark.parametrize("certificate", [None, b"another"])
+@pytest.mark.parametrize("path", ["token", "revocation", "userinfo"])
+def test_a_twin_demands_the_certificate_that_was_registered(path: str, certificate: bytes | None) -> None:
+    registered = Registration("c", "", "https://keyrack.example/callback/oauth2", scopes=("a",), certificate=b"its own")
+    twin = Twin(profile_of({"name": "certified", **PROFILES["certified"]}), registered, access_token="t-1234567")
+    if path == "userinfo":
+        asked = Received("GET", f"{HOST}/userinfo", [("authorization", "Bearer t-1234567")], b"", certificate)
+    else:
+        form = [("content-type", "application/x-www-form-urlencoded")]
+        asked = Received("POST", f"{HOST}/{path}", form, b"client_id=c", certificate)
+    assert twin.serve(asked).status in {400, 401}
+    told = [str(each) for each in twin.differences if each.pointer == "/client_authentication"]
+    assert len(told) == 1, twin.differences
+    assert "certificate" in told[0]
+
+
+async def test_a_twins_server_lets_nobody_in_with_a_strangers_certificate(tmp_path: Path) -> None:
+    async with twin_server() as server:
+        server.twin = Twin(
+            profile_of({"name": "p", **PROFILES["certified"]}), Registration("c", "", "https://k.example")
+        )
+        issued, own, stranger = server.authority.issued, server.authority.self_signed, self_signed("x")
+        shown = {"issued": issued.key + issued.chain, "its own": own.key + own.chain, "none": ""}
+        got = {}
+        for name, pem in {**shown, "a stranger's": stranger.key + stranger.chain}.items():
+            trusting = server.trusting
+            if pem:
+                file = tmp_path / "client.pem"
+                file.write_text(pem)
+                trusting.load_cert_chain(file)
+            connector = aiohttp.TCPConnector(resolver=server.resolver, ssl=trusting)
+            async with aiohttp.ClientSession(connector=connector) as session:
+                try:
+                    async with session.get(f"{HOST}/nothing") as answer:
+                        got[name] = answer.status
+                except aiohttp.ClientError:
+                    got[name] = 0
+    assert got == {"none": 404, "issued": 404, "its own": 404, "a stranger's": 0}
 
 
 def test_a_pushed_request_counts_once_and_only_if_it_was_pushed() -> None:

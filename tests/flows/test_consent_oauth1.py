@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
+from keyrack.simulator.oauth1_book import Validator
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.consents import ConsentRows
 from support.app import World, error_of, settings_for, world
@@ -29,11 +30,11 @@ def calls(simulator: RunningSimulator, endpoint: str = "oauth1_token") -> int:
     return simulator.state.calls(endpoint=endpoint)
 
 
-async def started(keyrack: World, component_id: str, **more: Any) -> dict[str, Any]:
+async def started(keyrack: World, component_id: str, status: int = 201, **more: Any) -> dict[str, Any]:
     globex = keyrack.tenants["Globex"]
     answer = await start(globex.integrator, globex.workspace_id, component_id, **more)
-    assert answer.status_code == 201, answer.text
-    data: dict[str, Any] = answer.json()["data"]
+    assert answer.status_code == status, answer.text
+    data: dict[str, Any] = answer.json()["data" if status < 400 else "errors"]
     return data
 
 
@@ -56,6 +57,19 @@ async def test_it_ends_in_a_credential_that_the_provider_takes(keyrack: World, s
     assert await oauth1_keys_work(simulator, nest)
     assert not await oauth1_keys_work(simulator, nest | {"oauth_token_secret": "another"}), "the check can fail"
     assert (await stored(keyrack, "Globex"))[0]["attributes"]["name"] == "My nest"
+
+
+@pytest.mark.parametrize("method", ["PLAINTEXT", "HMAC-SHA256"])
+async def test_a_provider_may_want_another_signature(
+    keyrack: World, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(Validator, "allowed_signature_methods", (method,))
+    component_id = await oauth1_component_for(keyrack, simulator, signature_method=method)
+    data = await started(keyrack, component_id)
+    page = await come_back(keyrack, await approve_oauth1(data["attributes"]["authorization_url"]))
+    assert page.status_code == 200, page.text
+    refused = await oauth1_component_for(keyrack, simulator, "usual")
+    assert await started(keyrack, refused, status=400), "the provider takes no other signature"
 
 
 async def test_own_queries_are_signed_and_kept_and_extras_cannot_be_protocol_parameters(

@@ -39,6 +39,7 @@ def descriptor_of(profile: ProviderProfile, registered: Registration) -> dict[st
                 "request_token_uri": temporary_credentials_address(profile, values),
                 "auth_uri": filled(profile.endpoints.authorization or (), values),
                 "access_token_uri": filled(profile.endpoints.token or (), values),
+                **({} if profile.oauth1 is None else {"signature_method": profile.oauth1.signature_method.value}),
             },
         },
         "actions": {"run": {"title": "Run", "main": "./run.js"}},

@@ -16,16 +16,16 @@ from keyrack.errors import KeyrackError, NotRefreshable, ValidationFailed
 from keyrack.model.clients import AuthClient
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.oauth import oauth1
 from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, AuthMethod, Grant
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import document_of
-from keyrack.oauth.profiles.request_parts import EndpointRequest, OAuth1
+from keyrack.oauth.profiles.request_parts import EndpointRequest
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.consents.values import NewConsent
 from keyrack.service.secrets.changes import NewSecret
 from keyrack.service.secrets.connection_check import CheckResult
 from keyrack.simulator.twin.answers import rounds
+from keyrack.simulator.twin.authority import ClientCertificate
 from keyrack.simulator.twin.expectation import Difference
 from keyrack.simulator.twin.oauth1 import OAuth1Twin
 from keyrack.simulator.twin.orders import Reading
@@ -52,16 +52,13 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
         profile: which, as it was read.
     """
     report = Report(profile.name, profile.grant.value)
-    unplayed = _unplayed(profile)
-    if unplayed is not None:
-        report.steps.append(Step("profile", Outcome.refused, [f"{unplayed} is not played by a twin yet"]))
-        return report
     if profile.grant is Grant.OAUTH1:
         return await _played_oauth1(made, profile, report)
     try:
         key = signing_key(profile, CLIENT_SECRET)
         values = filled_in(profile, "" if key is None else key.private)
-        client = await _client(made, profile, values, key)
+        certificate = _certificate(made, profile)
+        client = await _client(made, profile, values, key, certificate)
     except ValidationFailed as refused:
         report.steps.append(_refused(refused))
         return report
@@ -74,6 +71,7 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
         () if profile.scopes.default else SCOPES,
         None if key is None else key.public,
         None if key is None else key.key_id,
+        None if certificate is None else certificate.der,
     )
     for turn in range(rounds(profile.answer)):
         twin = Twin(profile, registered, told(profile, values), turn)
@@ -87,11 +85,6 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
 
 async def _played_oauth1(made: EmbeddedKeyrack, profile: ProviderProfile, report: Report) -> Report:
     """Add to a report what comes of a profile of OAuth 1.0a, which components use and auth clients do not."""
-    method = (profile.oauth1 or OAuth1()).signature_method
-    if method != oauth1.SIGNATURE_METHOD:
-        text = f"requests of OAuth 1.0a are signed with {oauth1.SIGNATURE_METHOD}, not with {method}"
-        report.steps.append(Step("profile", Outcome.refused, [text]))
-        return report
     try:
         values = filled_in(profile)
     except ValidationFailed as refused:
@@ -106,12 +99,13 @@ async def _played_oauth1(made: EmbeddedKeyrack, profile: ProviderProfile, report
     return report
 
 
-def _unplayed(profile: ProviderProfile) -> str | None:
-    """Return what of a profile a twin cannot play; None if it can play all."""
+def _certificate(made: EmbeddedKeyrack, profile: ProviderProfile) -> ClientCertificate | None:
+    """Return what a profile's client shows in TLS, known to the twins' server; None where it does without."""
     ways = [profile.client_authentication, *(each.client_authentication for each in _requests(profile))]
-    if any(way is not None and (way.mutual_tls or "tls" in way.method) for way in ways):
-        return "a client certificate"
-    return None
+    if any(way is not None and way.method is AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH for way in ways):
+        return made.server.authority.self_signed
+    shown = any(way is not None and (way.mutual_tls or way.method is AuthMethod.TLS_CLIENT_AUTH) for way in ways)
+    return made.server.authority.issued if shown else None
 
 
 def _requests(profile: ProviderProfile) -> list[EndpointRequest]:
@@ -120,13 +114,19 @@ def _requests(profile: ProviderProfile) -> list[EndpointRequest]:
 
 
 async def _client(
-    made: EmbeddedKeyrack, profile: ProviderProfile, values: dict[str, str], key: SigningKey | None
+    made: EmbeddedKeyrack,
+    profile: ProviderProfile,
+    values: dict[str, str],
+    key: SigningKey | None,
+    certificate: ClientCertificate | None,
 ) -> AuthClient:
     given: dict[str, Any] = {"client_id": CLIENT_ID, "provider_profile": document_of(profile)}
     if profile.client_authentication.method is not AuthMethod.NONE:
         given["client_secret"] = CLIENT_SECRET
     if key is not None and key.private and profile.assertion.key is None:
         given |= {"private_key": key.private, "key_id": key.key_id}
+    if certificate is not None:
+        given |= {"certificate": certificate.chain, "certificate_key": certificate.key}
     of_client = {name: value for name, value in values.items() if profile.inputs[name].per_client}
     if of_client:
         given["inputs"] = of_client

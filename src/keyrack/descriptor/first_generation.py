@@ -10,6 +10,7 @@ from keyrack.descriptor.context import build_context, field_variables
 from keyrack.descriptor.fields import CleanFields
 from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.model import Descriptor, OAuth1Block, OAuth2Block
+from keyrack.descriptor.oauth_blocks import SIGNATURE_METHODS
 from keyrack.descriptor.rendering import Rendering
 from keyrack.descriptor.template import placeholders
 from keyrack.descriptor.uri import render_uri
@@ -44,6 +45,7 @@ class ResolvedOAuth:
         token_path: where in a credential's `keys` the token response goes: the field's name, and the way inside it.
         temporary_credentials_endpoint: `request_token_uri` of an `oauth1` block, whose consumer key and secret are the
             client's id and secret (contract section 21); None for OAuth 2.0.
+        signature_method: of OAuth 1.0a (RFC 5849 section 3.4).
         userinfo_uri: where the provider tells whose an access token is; None when not known (decision 33).
     """
 
@@ -62,6 +64,7 @@ class ResolvedOAuth:
     userinfo_uri: str | None = field(default=None, repr=False)
     account_label_path: str | None = None
     account_subject_path: str | None = None
+    signature_method: str = SIGNATURE_METHODS[0]
 
     @property
     def endpoints(self) -> Mapping[str, str]:
@@ -190,6 +193,7 @@ def _from_oauth1(block: OAuth1Block, name: str, rendering: Rendering, client: Cl
         extra={},
         token_path=(name,),
         temporary_credentials_endpoint=request_token_uri,
+        signature_method=block.signature_method or SIGNATURE_METHODS[0],
     )
 
 

@@ -87,13 +87,14 @@ class OAuth2Block:
 
 @dataclass(frozen=True, slots=True)
 class OAuth1Block:
-    """The `oauth1` member (contract section 21): all are needed to run it, any may be missing when parsed."""
+    """The `oauth1` member (contract section 21): all but the last are needed, any may be missing when parsed."""
 
     consumer_key: str | None = None
     consumer_secret: str | None = field(default=None, repr=False)
     request_token_uri: str | None = None
     auth_uri: str | None = None
     access_token_uri: str | None = None
+    signature_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,15 @@ OAUTH2_MEMBERS = (
     SENDS_ISS, *ACCOUNT_MEMBERS, PROFILE,
 )  # fmt: skip
 """Members of `oauth2` that are read; all others are parameters of the authorization request."""
-OAUTH1_MEMBERS = ("consumer_key", "consumer_secret", "request_token_uri", "auth_uri", "access_token_uri")
+OAUTH1_MEMBERS = (
+    "consumer_key", "consumer_secret", "request_token_uri", "auth_uri", "access_token_uri", "signature_method",
+)  # fmt: skip
 """Members of `oauth1` that are read."""
 _SCOPES = "an array of strings or a string"
 CLIENT_AUTH = ("basic", "basic_raw", "none", "post")
 """Words of `client_auth` (contract sections 19.2 and 0.23); any other that is stored counts as `post`."""
+SIGNATURE_METHODS = ("HMAC-SHA1", "HMAC-SHA256", "PLAINTEXT")
+"""Words of `signature_method` (RFC 5849 section 3.4); any other that is stored counts as the first (decision 15)."""
 
 
 class _Merged:
@@ -98,12 +102,17 @@ def oauth1_block(reader: Reader, raw: Json, credentials: Json) -> OAuth1Block | 
     block = _Merged(reader, "oauth1", raw, credentials)
     if not block.present:
         return None
+    method = block.string("signature_method")
+    if method and method not in SIGNATURE_METHODS:
+        at = join(block.place("signature_method")[1], "signature_method")
+        reader.note_loss(f"must be one of {', '.join(SIGNATURE_METHODS)}", at)
     return OAuth1Block(
         consumer_key=block.string("consumer_key"),
         consumer_secret=block.string("consumer_secret"),
         request_token_uri=block.string("request_token_uri"),
         auth_uri=block.string("auth_uri"),
         access_token_uri=block.string("access_token_uri"),
+        signature_method=method if method in SIGNATURE_METHODS else None,
     )
 
 

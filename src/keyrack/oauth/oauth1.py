@@ -1,4 +1,4 @@
-"""OAuth 1.0a (RFC 5849), signed with HMAC-SHA1; contract section 21.
+"""OAuth 1.0a (RFC 5849), signed with HMAC-SHA1 unless the provider wants it otherwise; contract section 21.
 
 Three steps: temporary credentials, the user's authorization, token credentials. Of the RFC's names, the client
 credentials are a `ClientProfile`'s id and secret (elsewhere "consumer key and secret"), the temporary credentials a
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, unquote_plus, urlencode
 
-from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, Client
+from oauthlib.oauth1 import Client
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ProviderError, ProviderFailure, ValidationFailed
@@ -28,9 +28,6 @@ logging.getLogger("oauthlib").setLevel(logging.WARNING)  # below that it logs wh
 
 RESERVED_PREFIX = "oauth_"
 """Protocol parameters begin so (RFC 5849 section 3.1); extras cannot set them."""
-
-SIGNATURE_METHOD: str = SIGNATURE_HMAC_SHA1
-"""The only one that requests are signed with (RFC 5849 section 3.4.2)."""
 
 _MAX_VALUE = 8192
 _READ_IN_QUERIES = "=&;:%+~,*@!()/?'$"
@@ -181,7 +178,7 @@ def _signed(profile: ClientProfile, endpoint: str, at: datetime, nonce: str | No
     client = Client(
         profile.client_id,
         client_secret=profile.client_secret.reveal(),
-        signature_method=SIGNATURE_METHOD,
+        signature_method=profile.signature_method.value,
         timestamp=str(int(at.timestamp())),
         nonce=nonce or secrets.token_hex(12),
         **protocol,

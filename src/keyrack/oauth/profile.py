@@ -9,7 +9,7 @@ from keyrack.oauth import pkce
 from keyrack.oauth.account import NOTHING_KNOWN, AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import Form, RequestAuthentication, TokenEndpointAuthMethod, authenticate
-from keyrack.oauth.profiles.kinds import Grant, Pkce
+from keyrack.oauth.profiles.kinds import Grant, Pkce, SignatureMethod
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.request_parts import TokenRequest
 from keyrack.oauth.profiles.requests import as_asked
@@ -37,6 +37,7 @@ class ClientProfile:
         temporary_credentials_endpoint: where temporary credentials are asked for. With one, the protocol is OAuth 1.0a
             (RFC 5849 section 2), `client_id` and `client_secret` are the client credentials, and the token endpoint
             gives token credentials.
+        signature_method: of OAuth 1.0a (RFC 5849 section 3.4).
         revocation_endpoint: where tokens are revoked (RFC 7009 section 2); None: nowhere.
         exchange_endpoint: where the first token is exchanged for one that lives longer.
         exchange: how that is asked for; None: the first token stays.
@@ -88,6 +89,7 @@ class ClientProfile:
     second: "ClientProfile | None" = field(default=None, repr=False)
     of_revocations: RequestAuthentication | None = None
     of_introspections: RequestAuthentication | None = None
+    signature_method: SignatureMethod = SignatureMethod.HMAC_SHA1
 
     @property
     def is_for_devices(self) -> bool:

@@ -49,6 +49,20 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("a wrong issuer", changed(oauth2={"issuer": "me"}), f"{OAUTH2}/issuer", "not an absolute http(s) URL"),
     ("a query in it", changed(oauth2={"issuer": "https://a.example/?a=1"}), f"{OAUTH2}/issuer", "query"),
     ("client_auth", changed(oauth2={"client_auth": "jwt"}), f"{OAUTH2}/client_auth", "basic, basic_raw, none, post"),
+    (
+        "signature_method",
+        {
+            "credentials": {
+                "fields": {"o": {"viewClass": "OAuthFieldView"}},
+                "oauth1": {
+                    **dict.fromkeys(("request_token_uri", "auth_uri", "access_token_uri"), "https://a.example"),
+                    "signature_method": "RSA-SHA1",
+                },
+            }
+        },
+        "/credentials/oauth1/signature_method",
+        "HMAC-SHA1, HMAC-SHA256, PLAINTEXT",
+    ),
     ("envVars as a list", changed(envVars=["PIZZAVAN_KEY"]), "/envVars", "not an array"),
     ("envVars as a text", changed(envVars="PIZZAVAN_KEY"), "/envVars", "must be an object, not a string"),
     (

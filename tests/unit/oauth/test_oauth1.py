@@ -5,7 +5,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
@@ -13,7 +15,9 @@ import pytest
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, ProviderError, ProviderUnavailable, ValidationFailed
 from keyrack.oauth import oauth1
+from keyrack.oauth.oauth1 import OAuth1Credentials
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.kinds import SignatureMethod
 from keyrack.oauth.state import state_hash
 from keyrack.oauth.wire import AnswerFault, FormRequest, RawResponse
 
@@ -34,7 +38,12 @@ def profile(**differs: str) -> ClientProfile:
 
 
 def signature(  # RFC 5849 sections 3.4.1, 3.4.2 and 3.6, from their text
-    method: str, url: str, protocol: Iterable[tuple[str, str]], client_secret: str, token_secret: str = ""
+    method: str,
+    url: str,
+    protocol: Iterable[tuple[str, str]],
+    client_secret: str,
+    token_secret: str = "",
+    digest: Any = hashlib.sha1,
 ) -> str:
     def escaped(text: str) -> str:
         return quote(text, safe="~-._")
@@ -46,7 +55,7 @@ def signature(  # RFC 5849 sections 3.4.1, 3.4.2 and 3.6, from their text
     base_uri = f"{parts.scheme}://{parts.netloc.lower().removesuffix(default)}{parts.path or '/'}"
     base = "&".join(map(escaped, (method, base_uri, normalized)))
     key = f"{escaped(client_secret)}&{escaped(token_secret)}"
-    return base64.b64encode(hmac.new(key.encode(), base.encode(), hashlib.sha1).digest()).decode()
+    return base64.b64encode(hmac.new(key.encode(), base.encode(), digest).digest()).decode()
 
 
 def sent(request: FormRequest) -> dict[str, str]:
@@ -124,6 +133,21 @@ def test_temporary_credentials_are_asked_for_with_the_right_signature(url: str) 
     }
     assert request.form == ()
     assert "kd94" not in repr(request)
+
+
+@pytest.mark.parametrize("method", [SignatureMethod.HMAC_SHA256, SignatureMethod.PLAINTEXT])
+def test_a_provider_may_want_another_signature(method: SignatureMethod) -> None:
+    secrets = OAuth1Credentials(Secret("hh5s93j4hdidpola"), Secret("hdhd+0244"))
+    client = replace(profile(client_secret="kd94/hf93"), signature_method=method)
+    request = oauth1.build_token_request(client, secrets, Secret("hfdp7dh39dks9884"), at=AT)
+    found = sent(request)
+    made = found.pop("oauth_signature")
+    assert found["oauth_signature_method"] == method.value
+    if method is SignatureMethod.PLAINTEXT:
+        assert made == "kd94%2Fhf93&hdhd%2B0244", "section 3.4.4"
+    else:
+        assert made == signature("POST", request.url, found.items(), "kd94/hf93", "hdhd+0244", hashlib.sha256)
+    assert "hdhd" not in repr(request)
 
 
 @pytest.mark.parametrize("url", URLS)

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, SIGNATURE_PLAINTEXT, Client
+from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, SIGNATURE_HMAC_SHA256, SIGNATURE_PLAINTEXT, Client
 
 from keyrack.oauth.profiles.reading import profile_of
 from keyrack.simulator.twin.oauth1 import OAuth1Twin
@@ -17,7 +17,7 @@ REQUEST, AUTHORIZE, ACCESS = (f"https://acme.p.example/{name}" for name in ("req
 AS_SAID, AGREED = f"{REQUEST}?kind=write", "&expiration=never&scope=read%2Cwrite"
 
 
-def twin() -> OAuth1Twin:
+def twin(**oauth1: str) -> OAuth1Twin:
     of_account = "https://{account}.p.example/"
     said: dict[str, Any] = {
         "name": "p",
@@ -30,7 +30,7 @@ def twin() -> OAuth1Twin:
         },
         "authorization": {"parameters": {"expiration": "never"}},
         "scopes": {"separator": ",", "default": ["read", "write"]},
-        "oauth1": {"request_parameters": {"kind": "write"}},
+        "oauth1": {"request_parameters": {"kind": "write"}, **oauth1},
     }
     return OAuth1Twin(Reading(profile_of(said), Registration("the-key", "the-secret", CALLBACK, {"account": "acme"})))
 
@@ -45,14 +45,17 @@ def members(reply: Reply) -> dict[str, str]:
     return dict(parse_qsl(reply.body))
 
 
-def test_it_gives_token_credentials_for_what_the_profile_says() -> None:
-    at = twin()
-    temporary = members(send(at, AS_SAID, callback_uri=CALLBACK))
+@pytest.mark.parametrize("method", [SIGNATURE_HMAC_SHA1, SIGNATURE_HMAC_SHA256, SIGNATURE_PLAINTEXT])
+def test_it_gives_token_credentials_for_what_the_profile_says(method: str) -> None:
+    at = twin(signature_method=method)
+    temporary = members(send(at, AS_SAID, method=method, callback_uri=CALLBACK))
     back = at.open_in_browser(f"{AUTHORIZE}?oauth_token={temporary['oauth_token']}{AGREED}")
     assert back.startswith(f"{CALLBACK}?oauth_token=")
     verifier = dict(parse_qsl(urlsplit(back).query))["oauth_verifier"]
     keys = {"resource_owner_key": temporary["oauth_token"], "resource_owner_secret": temporary["oauth_token_secret"]}
-    given = members(send(at, ACCESS, verifier=verifier, **keys))
+    assert send(at, ACCESS, "another", method, verifier=verifier, **keys).status == 401, "the secret signs"
+    at.differences.clear()
+    given = members(send(at, ACCESS, method=method, verifier=verifier, **keys))
     assert at.differences == []
     assert (given["oauth_token"], given["oauth_token_secret"]) == (at.token, at.token_secret)
     assert temporary["oauth_token"] not in str(at.requests), "what is secret is masked"

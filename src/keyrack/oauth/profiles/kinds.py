@@ -64,6 +64,14 @@ class ProofAlgorithm(StrEnum):
     ED25519 = "Ed25519"
 
 
+class SignatureMethod(StrEnum):
+    """With what requests of OAuth 1.0a are signed (RFC 5849 section 3.4); HMAC-SHA256 by the example of HMAC-SHA1."""
+
+    HMAC_SHA1 = "HMAC-SHA1"
+    HMAC_SHA256 = "HMAC-SHA256"
+    PLAINTEXT = "PLAINTEXT"
+
+
 class LifetimeUnit(StrEnum):
     """What a number that says when a token ends counts."""
 

@@ -6,7 +6,7 @@ new random text. A list of templates means the first whose placeholders are all 
 
 from msgspec import Struct
 
-from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat
+from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, SignatureMethod
 
 Template = str | tuple[str, ...]
 """A text with placeholders, or alternatives in the order in which they are tried."""
@@ -149,7 +149,7 @@ class OAuth1(Part, frozen=True):
         request_parameters: further ones of the request for temporary credentials.
     """
 
-    signature_method: str = "HMAC-SHA1"
+    signature_method: SignatureMethod = SignatureMethod.HMAC_SHA1
     request_parameters: dict[str, Sent] = {}
 
 

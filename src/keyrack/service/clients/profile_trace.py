@@ -21,6 +21,7 @@ from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, Grant
 from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.oauth1_requests import authorization_extras, temporary_credentials_address
 from keyrack.oauth.profiles.reading import document_of
+from keyrack.oauth.profiles.request_parts import OAuth1
 from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.profiles.templates import alternatives, placeholders
 from keyrack.oauth.pushed_authorization import build_pushed_request, pushed_authorization_url
@@ -155,7 +156,8 @@ def _of_oauth1(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Exam
     """Yield the requests of OAuth 1.0a, whose parameters are in a header, signed (RFC 5849 section 3.5.1)."""
     temporary, at = OAuth1Credentials(_CODE, _SECRET), datetime.now(UTC)
     endpoint = temporary_credentials_address(profile, known.values)
-    known = replace(known, temporary_credentials_endpoint=endpoint)
+    method = (profile.oauth1 or OAuth1()).signature_method
+    known = replace(known, temporary_credentials_endpoint=endpoint, signature_method=method)
     first = partial(oauth1.build_temporary_request, known, callback=_REDIRECT_URI, at=at)
     yield "Request for temporary credentials", endpoint or "", first
     extras, token = authorization_extras(profile, known.values), Secret("example-temporary-token")

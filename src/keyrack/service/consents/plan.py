@@ -16,6 +16,7 @@ from keyrack.model.components import Component
 from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.kinds import SignatureMethod
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.shared_environment import visible_environment
@@ -106,6 +107,7 @@ def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
         issuer=resolved.issuer,
         sends_iss=resolved.sends_iss,
         temporary_credentials_endpoint=resolved.temporary_credentials_endpoint,
+        signature_method=SignatureMethod(resolved.signature_method),
         account=AccountSource(
             resolved.userinfo_uri,
             tuple(filter(None, (resolved.account_label_path,))),

@@ -19,6 +19,8 @@ _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST = 600
 """Seconds for which an assertion may be good."""
 
+_BY_CERTIFICATE = (AuthMethod.TLS_CLIENT_AUTH, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH)
+
 Credentials = tuple[dict[str, Expected], str | None]
 """Parameters, and the value of the `Authorization` header."""
 
@@ -44,7 +46,7 @@ def credentials(
     if said.method is AuthMethod.FIELDS:
         return {}, None
     named = {"client_id": Expected(at, own_id)}
-    if said.method in {AuthMethod.NONE, AuthMethod.TLS_CLIENT_AUTH}:
+    if said.method in {AuthMethod.NONE, *_BY_CERTIFICATE}:
         return named, None
     if said.method is AuthMethod.CLIENT_SECRET_POST:
         return {**named, "client_secret": Expected(at, own_secret, secret=True)}, None
@@ -53,6 +55,11 @@ def credentials(
         "client_assertion_type": Expected(at, _JWT_BEARER),
         "client_assertion": Expected(at, fits=_assertion(said, registered, endpoint, seen), secret=True),
     }, None
+
+
+def shows_certificate(said: ClientAuthentication) -> bool:
+    """Return whether a client shows its certificate in TLS (RFC 8705): instead of a secret, or beside it."""
+    return said.mutual_tls or said.method in _BY_CERTIFICATE
 
 
 def _basic(name: str, password: str) -> str:

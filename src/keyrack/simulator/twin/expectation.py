@@ -73,6 +73,7 @@ class Order:
         body: how parameters are written.
         parameters: by name; there may be no others.
         headers: by name in lower case; no others but those of every request.
+        certificate: that has to be shown in TLS, in DER; None: the request does without.
     """
 
     request: str
@@ -83,6 +84,7 @@ class Order:
     body: BodyFormat
     parameters: Mapping[str, Expected]
     headers: Mapping[str, Expected]
+    certificate: bytes | None = field(default=None, repr=False)
 
     def differences(self, received: Received) -> list[Difference]:
         """Return what of a request is not as it should be; nothing if all is."""
@@ -91,10 +93,8 @@ class Order:
         def differs(what: str, pointer: str) -> None:
             found.append(Difference(self.request, what, pointer))
 
-        if received.method != self.method:
-            differs(f"the method is {received.method} and should be {self.method}", f"{self.pointer}/method")
-        if received.address != self.address:
-            differs(f"it went to {received.address} and not to {self.address}", "/endpoints")
+        for what, pointer in self._way_differs(received):
+            differs(what, pointer)
         try:
             sent, query = self._sent(received)
         except Unreadable as wrong:
@@ -132,7 +132,18 @@ class Order:
             "body": "query" if self._in_query else self.body.value,
             "parameters": masked(sent, self.parameters),
             **({"headers": masked(headers, self.headers)} if headers else {}),
+            **({} if received.certificate is None else {"certificate": "shown"}),
         }
+
+    def _way_differs(self, received: Received) -> Iterator[tuple[str, str]]:
+        """Yield what differs of how a request came, and the member of the profile that decides it."""
+        if received.method != self.method:
+            yield f"the method is {received.method} and should be {self.method}", f"{self.pointer}/method"
+        if received.address != self.address:
+            yield f"it went to {received.address} and not to {self.address}", "/endpoints"
+        if self.certificate is not None and received.certificate != self.certificate:
+            shown = "no certificate" if received.certificate is None else "another certificate than the client's"
+            yield f"{shown} is shown in TLS", "/client_authentication"
 
     @property
     def _in_query(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from keyrack.oauth.profiles.kinds import BodyFormat, Pkce
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.request_parts import ClientAuthentication, EndpointRequest, Sent, Template, TokenRequest
-from keyrack.simulator.twin.client_authentication import credentials
+from keyrack.simulator.twin.client_authentication import credentials, shows_certificate
 from keyrack.simulator.twin.expectation import Expected, Order
 from keyrack.simulator.twin.received import Pair, normal, pairs_of
 from keyrack.simulator.twin.registration import Registration
@@ -243,7 +243,8 @@ def _as_authorization(reading: Reading, name: str, usual: Mapping[str, Expected]
         known = {**usual, **of_client}
         parameters = with_own(known, said.parameters, said.rename, reading.confidential, "/authorization", typed=False)
     headers = {} if basic is None else {"authorization": Expected(f"{where}/method", basic, secret=True)}
-    return Order(name, "/authorization", "POST", address, query, BodyFormat.FORM, parameters, headers)
+    shown = certificate(reading, way)
+    return Order(name, "/authorization", "POST", address, query, BodyFormat.FORM, parameters, headers, shown)
 
 
 def request_order(
@@ -281,7 +282,19 @@ def request_order(
     in_json = said.body is BodyFormat.JSON and said.method.upper() != "GET"
     parameters = with_own({**usual, **of_client}, mine, said.rename, reading.confidential, pointer, typed=in_json)
     query = [pair for pair in query if pair.name not in parameters]  # nothing is sent twice
-    return Order(name, pointer, said.method.upper(), address, query, said.body, parameters, headers)
+    shown = certificate(reading, way)
+    return Order(name, pointer, said.method.upper(), address, query, said.body, parameters, headers, shown)
+
+
+def certificate(reading: Reading, way: ClientAuthentication | None = None) -> bytes | None:
+    """Return the certificate that a request shows in TLS (RFC 8705); None if it does without.
+
+    Args:
+        reading: of the profile.
+        way: how the client authenticates there; None: as everywhere.
+    """
+    said = reading.profile.client_authentication if way is None else way
+    return (reading.registered.certificate or b"") if shows_certificate(said) else None
 
 
 def with_own(

@@ -34,12 +34,14 @@ class Received:
         url: absolute, as it was written; a browser's may have a fragment.
         headers: names in lower case, in order.
         body: as it came.
+        certificate: that the client has shown in TLS, in DER; None: none.
     """
 
     method: str
     url: str = field(repr=False)
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:

@@ -17,6 +17,7 @@ class Registration:
         scopes: that the connection asks for; empty: those that the profile has for that case.
         public_key: checks what the client signs, a key of joserfc; None where it signs nothing.
         key_id: name of the key that signs; None: it has none.
+        certificate: that the client shows in TLS, in DER; None where it has none.
     """
 
     client_id: str
@@ -26,3 +27,4 @@ class Registration:
     scopes: tuple[str, ...] = ()
     public_key: Any = field(default=None, repr=False)
     key_id: str | None = None
+    certificate: bytes | None = field(default=None, repr=False)

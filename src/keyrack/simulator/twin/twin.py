@@ -14,6 +14,7 @@ from keyrack.simulator.twin.expectation import Difference, Expected, Order, diff
 from keyrack.simulator.twin.orders import (
     Reading,
     authorization_parameters,
+    certificate,
     code_order,
     device_code_order,
     device_order,
@@ -331,6 +332,10 @@ class Twin:
     def _userinfo(self, received: Received) -> Reply:
         if received.method != "GET" or received.header("authorization") != f"Bearer {self.access_token}":
             self._differs("userinfo", "it must be a GET with the access token as Bearer", "/endpoints/userinfo")
+            return Reply(401, {"error": "invalid_token"})
+        shown = certificate(self._reading)
+        if shown is not None and shown != received.certificate:
+            self._differs("userinfo", "the client's certificate is not shown in TLS", "/client_authentication")
             return Reply(401, {"error": "invalid_token"})
         members: dict[str, Any] = {}
         for path, text in self._account().items():

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from keyrack.oauth.profiles.answer_parts import Answer, Callback, Lifetimes
-from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, Grant, LifetimeUnit, Pkce
+from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, Grant, LifetimeUnit, Pkce, SignatureMethod
 from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.request_parts import (
     AuthorizationRequest,
@@ -255,8 +255,12 @@ def _lifetimes(members: Members) -> Lifetimes:
 def _oauth1(members: Members, grant: Grant) -> OAuth1 | None:
     if grant is not Grant.OAUTH1:
         return None
+    method = members.take("signature_method", str) or SignatureMethod.HMAC_SHA1
+    if method not in list(SignatureMethod):
+        members.give_back("signature_method")
+        method = SignatureMethod.HMAC_SHA1
     return OAuth1(
-        signature_method=members.take("signature_method", str) or "HMAC-SHA1",
+        signature_method=SignatureMethod(method),
         request_parameters=_parameters(members, "request_params", {}),
     )
 
