@@ -33,7 +33,7 @@ def test_a_job_sets_up_without_keys_and_succeeds_again(tmp_path: Path) -> None:
     assert set(json.loads(first.stdout)["admin"]) == {"email", "user_id"}
     assert json.loads(run_command(tmp_path, "api-keys", "list", "--user", "root@example.com", "--json").stdout) == []
     again = run_command(tmp_path, "bootstrap", "--email", "other@example.com", "--unattended", "--json")
-    assert (again.returncode, json.loads(again.stdout)) == (0, {"set_up": "before"})
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"already_set_up": True})
     made = run_command(tmp_path, "api-keys", "create", "--user", "root@example.com", "--json")
     assert json.loads(made.stdout)["api_key"].startswith("kr_")
 

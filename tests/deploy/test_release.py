@@ -97,7 +97,7 @@ def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--quiet",
             "--python",
             folder,
-            "--require-hashes",
+            "--require-hashes", "--only-binary", ":all:",
             "-r",
             ROOT / "requirements/image.txt",
         ),

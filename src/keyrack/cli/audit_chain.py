@@ -28,9 +28,9 @@ def export_log(
     *,
     tenant: Tenant = None,
 ) -> None:
-    """Write a log with its hash chain and checkpoints.
+    """Write a log with its hash chain and signed checkpoints.
 
-    Write a log with its hash chain and signed checkpoints as JSON lines, for `keyrack audit verify`.
+    It is JSON lines, for `keyrack audit verify`.
     """
     if file == _STDOUT:
         has_end = with_store(lambda store: _export(store, tenant or "", sys.stdout.buffer))
@@ -146,7 +146,7 @@ def _public_key(text: str) -> bytes:
 def list_chains(*, tenant: Tenant = None, as_json: Json = False) -> None:
     """Show how the hash chains stand.
 
-    Show how the hash chains stand: their ends, their last checkpoints, and how many events wait for a place.
+    Their ends, their last checkpoints, and how many events wait for a place.
     """
 
     async def read(store: "Store") -> list[Mapping[str, Any]]:
@@ -178,9 +178,9 @@ def _chain(state: "ChainState") -> Mapping[str, Any]:
 
 @audit.command("keys")
 def list_keys(*, as_json: Json = False) -> None:
-    """List the public keys of checkpoints.
+    """List the public keys that checkpoints are signed with.
 
-    List the public keys that checkpoints are signed with, the one in use last.
+    The one in use stands last.
     """
 
     async def read(store: "Store") -> list[Mapping[str, Any]]:
@@ -205,7 +205,7 @@ def list_keys(*, as_json: Json = False) -> None:
 def rotate_key(*, as_json: Json = False) -> None:
     """Sign checkpoints with a new key from now on.
 
-    Sign checkpoints with a new key from now on; what older ones have signed stays good.
+    What older ones have signed stays good.
     """
 
     async def rotate(store: "Store") -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ def rotate_secret(
 ) -> None:
     """Add a new secret beside the old one.
 
-    Add a new secret beside the old one; a worker tries it, and uses it when it works.
+    A worker tries it, and uses it when it works.
     """
     from keyrack.crypto.secret import Secret
     from keyrack.service.rotation.rotation_desk import RotationDesk
@@ -63,9 +63,9 @@ def show_rotation(client_id: ClientId, *, as_json: Json = False) -> None:
 
 @clients.command("promote")
 def promote_secret(client_id: ClientId, *, as_json: Json = False) -> None:
-    """Use the new secret now.
+    """Use the new secret now, whatever came of trying it.
 
-    Use the new secret now, whatever came of trying it; the old one stays beside it.
+    The old one stays beside it.
     """
     _move(client_id, "promoted", as_json=as_json)
 
@@ -95,7 +95,7 @@ def retire_secret(client_id: ClientId, *, as_json: Json = False) -> None:
 def show_usage(client_id: ClientId, *, as_json: Json = False) -> None:
     """Show what depends on a client, in all tenants.
 
-    Show what depends on a client, in all tenants: what rotating, freezing or deleting it could hit.
+    What rotating, freezing or deleting it could hit.
     """
     from keyrack.model.containment import FreezeKind
     from keyrack.service.containment.containment import Containment

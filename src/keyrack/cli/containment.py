@@ -44,9 +44,9 @@ def contain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Freeze grants, then revoke or rotate them.
+    """Freeze grants, then have them revoked or rotated.
 
-    Freeze the grants of a client, a provider or a tenant, then have them revoked; begin it again to go on.
+    Those of a client, a provider or a tenant. One that was interrupted goes on when it is begun again.
     """
     if rehearse is not None:
         _rehearse(rehearse, action, as_json=as_json)

@@ -18,9 +18,9 @@ _COLUMNS = ("id", "tenant_id", "source", "name", "cut_over_at", "waiting", "expi
 
 @cutover.command("status")
 def status(*, as_json: Json = False) -> None:
-    """List what was imported and still waits.
+    """List what was imported from other systems.
 
-    List what was imported from other systems, and how many grants of it Keyrack does not renew yet.
+    With how many grants of it Keyrack does not renew yet.
     """
     from keyrack.clock import now
     from keyrack.service.importers.cutover import Cutover
@@ -39,7 +39,7 @@ def cut_batch_over(
 ) -> None:
     """Renew what an import brought from now on.
 
-    Renew what an import brought from now on, and take nothing more into it. Stop the other system first.
+    Nothing more is taken into it. Stop the other system first.
     """
     _cut_over(lambda made: made.of_batch(batch_id), as_json=as_json)
 

@@ -49,7 +49,7 @@ def bootstrap(
     except AlreadySetUp:
         if not unattended:
             raise
-        show({"set_up": "before"}, as_json=as_json)
+        show({"already_set_up": True}, as_json=as_json)
         return
     result: dict[str, Any] = {
         "tenant_id": first.tenant_id,

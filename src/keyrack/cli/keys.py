@@ -30,9 +30,9 @@ _LEAST_AGE = 3600
 
 @keys.command("status")
 def status(*, as_json: Json = False) -> None:
-    """Show key sources and what is wrapped with which.
+    """Show key sources, and what is wrapped with which key.
 
-    Show key sources, what is wrapped with which key, and what still needs old keys.
+    With what still needs old keys.
     """
     report = _with_keys(lambda commands: commands.report())
     if as_json:
@@ -70,7 +70,7 @@ def rotate(
 ) -> None:
     """Exchange keys on both layers.
 
-    Exchange keys on both layers: a new key-encryption key, then new data keys, and values encrypted anew.
+    A new key-encryption key, then new data keys, and values encrypted anew.
 
     Everything goes on meanwhile. A run that was interrupted is carried on by the next.
     """
@@ -85,9 +85,9 @@ def rotate(
 
 @keys.command("rewrap")
 def rewrap(*, as_json: Json = False) -> None:
-    """Wrap all data keys with the key in front.
+    """Wrap all data keys with the key that is in front.
 
-    Wrap all data keys with the key that is in front, after it was exchanged where it is kept.
+    After it was exchanged where it is kept.
     """
     from keyrack.cli.progress import Steps
 
@@ -105,7 +105,7 @@ def retire(
 ) -> None:
     """Remove old keys that nothing needs any more.
 
-    Remove old keys that nothing needs, and say what still needs the others.
+    It says what still needs the others.
 
     Data keys are deleted from the database, key-encryption keys from the key file. A backup that was made before needs
     the key-encryption key of its time: keep a copy of the key file as long as such backups are kept.
@@ -144,7 +144,7 @@ def shred(
 ) -> None:
     """Destroy a tenant's data keys for good.
 
-    Destroy a tenant's data keys: nothing of it that is encrypted can be read again. There is no way back.
+    Nothing of it that is encrypted can be read again. There is no way back.
     """
 
     async def use(commands: "KeyCommands") -> Any:

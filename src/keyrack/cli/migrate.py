@@ -30,9 +30,7 @@ def env_vars(
 ) -> None:
     """Make OAuth clients of components' variables.
 
-    Make OAuth clients of the keys that components have in their environment variables.
-
-    For the tenant that owns the component, and no other. The variables stay as they are.
+    Of the keys in them, for the tenant that owns the component, and no other. The variables stay as they are.
     """
     from keyrack.clock import now
     from keyrack.service.importers.environment_clients import EnvironmentClients

@@ -27,8 +27,6 @@ def restored(
 ) -> None:
     """Say which grants need a look after a restore.
 
-    Say which grants need a look after the database was restored from a backup.
-
     Run it before anything is started on the restored database: what was due before it was lost is written down as in
     doubt, so that a refusal later tells when and why. No provider is asked. Run it again, later, to see what is left.
     """
