@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import unicodedata
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from typer.main import get_command
 
 from keyrack.cli import app
 from keyrack.store.accounts import ServiceAccounts
-from keyrack.store.schema import tenants
+from keyrack.store.schema import auth_secrets, tenants
 from keyrack.visible import json_text, visible, visible_in
 from support.app import World
 from support.grants import add_auth_client, add_secret, change
@@ -27,7 +28,7 @@ BY_EMAIL = ("users list", "audit list")
 LISTING = [
     "users list", "api-keys list", "secrets list", "secrets show", "audit list", "settings", "quotas", "tenants list",
     "tenants show", "service-accounts list", "service-accounts show", "service-accounts change", "contain", "frozen",
-    "grants idle", "grants ending", "import nango",
+    "grants idle", "grants ending",
 ]  # fmt: skip
 """Commands that show what tenants, or somebody's environment, have named."""
 OTHERS = [
@@ -39,8 +40,8 @@ OTHERS = [
     "tenants allow-passwords", "audit chains", "audit export", "audit keys", "audit rotate-key", "audit verify",
     "clients promote", "clients retire", "clients roll-back", "clients rotate", "clients rotation", "clients try",
     "clients usage", "cutover batch", "cutover client", "cutover everything", "cutover status", "import n8n",
-    "import undo", "import vault-oauthapp", "keys retire", "keys rewrap", "keys rotate", "keys shred", "keys status",
-    "migrate env-vars", "restored", "unfreeze",
+    "import nango", "import undo", "import vault-oauthapp", "keys retire", "keys rewrap", "keys rotate", "keys shred",
+    "keys status", "migrate env-vars", "restored", "unfreeze",
 ]  # fmt: skip
 """Commands that show what the operator has just given them, ids, counts, or one of the errors below."""
 RUN = """
@@ -98,11 +99,14 @@ async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) ->
     await attacker.post("/v2/users/me/api-keys", key)
     client = await add_auth_client(keyrack.store, "", "http://127.0.0.1:1/token")
     secret = await add_secret(keyrack.store, acme, client, {"access_token": "canary", HOSTILE: HOSTILE})
-    await change(keyrack.store, secret, name=HOSTILE, error=HOSTILE)
+    now = keyrack.store.clock()
+    await change(keyrack.store, secret, name=HOSTILE, error=HOSTILE, grant_expires_at=now + timedelta(days=1))
     file = keyrack.settings.home / "hostile.json"
     file.write_text(json.dumps({HOSTILE: []}))
     async with keyrack.store.installation(writes=True) as unit:
         await ServiceAccounts(unit).add(HOSTILE, ["global.metrics.get"])
+        unread = update(auth_secrets).where(auth_secrets.c.id == secret.id).values(last_used_at=now - timedelta(days=9))
+        await unit.connection.execute(unread)
         await unit.connection.execute(update(tenants).where(tenants.c.id == acme.id).values(name=HOSTILE))
     commands = {
         "users list": ["users", "list", "--tenant", acme.id],
@@ -121,7 +125,6 @@ async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) ->
         "frozen": ["frozen"],
         "grants idle": ["grants", "idle", "--tenant", acme.id, "--days", "1"],
         "grants ending": ["grants", "ending", "--tenant", acme.id],
-        "import nango": ["import", "nango", str(nango), "--tenant", acme.id, "--workspace", acme.workspace_id],
     }
     assert sorted(commands) == sorted(LISTING)
     refused = {
