@@ -24,7 +24,8 @@ IN_TEST := venv=$$(scripts/environment test) || exit 1; $(CACHES)
 IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_DEPLOY := venv=$$(scripts/environment deploy) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
-PROOFS := tests/docs tests/conformance/test_twins_of_imported_profiles.py tests/attack tests/key_proofs tests/high_availability tests/rotation_load tests/deploy tests/upgrades tests/bench_checks
+PROOFS := tests/attack tests/bench_checks tests/chaos tests/cli/test_demo.py tests/conformance/test_twins_of_imported_profiles.py tests/deploy \
+	tests/docs tests/guides tests/high_availability tests/key_proofs tests/race tests/rotation_load tests/upgrades
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
 .PHONY: help demo test proofs lint format types imports docs-check conformance attack key-proofs ha-check restore-drill rotation-check deploy-check upgrade-check \
@@ -39,8 +40,8 @@ demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--ve
 test: ## Install and run all tests but those of `make proofs`
 	@$(IN_TEST) exec $(PYTEST) -n $(WORKERS) $(ARGS)
 
-proofs: ## Install and run what `make test` leaves out, all of it: the targets from docs-check to bench-check
-	@$(IN_DEPLOY) exec $(PYTEST) -n $(CORES) $(PROOFS) $(ARGS)
+proofs: ## Install and run what `make test` leaves out: whole servers, processes that are killed, guides, attacks
+	@$(IN_DEPLOY) exec $(PYTEST) -n $(WORKERS) $(PROOFS) $(ARGS)
 
 lint: ## Check style and format
 	@$(IN_LINT) "$$venv/bin/ruff" check . && "$$venv/bin/ruff" format --check .

@@ -31,19 +31,23 @@ if settings.get_current_profile_name() == "default":  # CI has a profile of its 
 ONLY_WHEN_NAMED = (
     "attack",
     "bench_checks",
+    "chaos",
     "deploy",
     "docs",
+    "guides",
     "high_availability",
     "key_proofs",
+    "race",
     "rotation_load",
+    "test_demo.py",
     "upgrades",
     "test_twins_of_imported_profiles.py",
 )
-"""What has a command of its own, by the last part of its path: `make attack` and so on; `make proofs` runs it all."""
+"""What `make test` leaves out and `make proofs` runs, by the last part of its path; some have an own command too."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out of a run what has a command of its own, unless the run names it."""
+    """Leave out of a run what only `make proofs` runs, unless the run names it."""
     own = collection_path.name
     if own in ONLY_WHEN_NAMED and not any(own in named for named in config.args):
         return True
