@@ -335,7 +335,7 @@ def build_services(
     webhooks, event_history = Webhooks(access, allow_insecure=insecure), EventHistory(access)
     audit_trail = AuditTrail(access, audit.states, audit.export)
     shown = UseCases(
-        tenants=Tenants(access, enqueue_deregistrations_of_tenant),
+        tenants=Tenants(access, enqueue_deregistrations_of_tenant, store.keyring),
         users=users,
         contracts=Contracts(access),
         workspaces=Workspaces(access),

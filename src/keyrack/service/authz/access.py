@@ -5,61 +5,27 @@
 rules are those of contract sections 3 (403 and 404), 5, 6 and 9.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from contextvars import ContextVar
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
-from keyrack.ids import new_id
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz import suspension
+from keyrack.service.authz.access_counts import ALLOWED, DENIED, FAILED, AccessCounts, ActCounter
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.authz.scope import Scope, scope_of
 from keyrack.service.authz.task_users import TaskUserAccess, is_task_user
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.core.keyring import INSTALLATION, NewDataKey
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
 from keyrack.store.standings import find_with_standing
 from keyrack.store.tenants import TenantRows
-from keyrack.visible import visible
 
-__all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "ActCounter", "Scope", "home", "stranger", "trying"]
+__all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
 
-ALLOWED, DENIED, FAILED = "allowed", "denied", "failed"
-_LONGEST_NAME = 64
 _NOT_FOR_STEPS = "a running step may not do this"
-
-
-_TRYING: ContextVar[bool] = ContextVar("trying", default=False)
-
-
-@contextmanager
-def trying() -> Iterator[None]:
-    """Find out within the block what a caller may read, without that a refusal counts as one: nobody asked for it."""
-    before = _TRYING.set(True)
-    try:
-        yield
-    finally:
-        _TRYING.reset(before)
-
-
-class ActCounter(Protocol):
-    """Counts what is written into the audit log by the hour: `service.audit.counted_acts`."""
-
-    def note(
-        self,
-        who: Principal,
-        address: str | None,
-        tenant_id: str,
-        action: str,
-        target_type: str,
-        target_id: str | None,
-        outcome: str = ALLOWED,
-    ) -> None:
-        """Count that somebody did something just now. Never waits, never fails."""
 
 
 class Access:
@@ -72,11 +38,14 @@ class Access:
         store: all data.
         quotas: what a tenant may store; None: whatever it likes.
         counter: counts reads of values, and refused attempts to read; None: they are not counted.
+
+    Attributes:
+        counts: what use cases count by it.
     """
 
     def __init__(self, store: Store, quotas: Quotas | None = None, counter: ActCounter | None = None) -> None:
         self._store = store
-        self._counter = counter
+        self.counts = AccessCounts(counter)
         self._quotas = quotas
 
     @asynccontextmanager
@@ -262,21 +231,6 @@ class Access:
             raise NotFound(f"there is no such {kind}")
         return found
 
-    async def key_of_new_tenant(self, who: Principal, permission: str) -> NewDataKey | None:
-        """Make the data key of a tenant that is about to be created, if a key service has to be called for it.
-
-        So no transaction waits for the service, and nobody has it called without the permission.
-
-        Returns:
-            None: the key is made within the transaction, or the caller will be refused.
-
-        Raises:
-            KeyServiceUnavailable: the service does not answer, or refuses.
-        """
-        if not self._store.keyring.kek.is_remote or who.tenant_id is not None or permission not in who.permissions:
-            return None
-        return await self._store.keyring.make_key(new_id())
-
     async def find(self, kind: str, resource_id: str) -> Location | None:
         """Find where something is, as `locate`, in whichever tenant; None: there is none."""
         async with self._store.installation() as unit:
@@ -325,7 +279,7 @@ class Access:
                 return reached(place)
             except NotFound:
                 if place is not None:  # it is there, and nothing that the caller may know of
-                    self._denied(who, place.tenant_id, f"{kind.replace('_', '-')}.{action or 'read'}", (kind, place_id))
+                    self.counts.denied(who, place.tenant_id, (kind, place_id), action)
                 raise
 
         async with self._store.installation() as unit:
@@ -343,7 +297,7 @@ class Access:
                     _require_own_tenant(who, place)
                     yield await scope_of(unit.of_tenant(place.tenant_id), who, place, door, standing)
                 except Forbidden as refusal:
-                    self._denied_to_read(who, place.tenant_id, refusal, (kind, place_id))
+                    self.counts.denied(who, place.tenant_id, (kind, place_id), refusal=refusal)
                     raise
                 return
         async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
@@ -365,7 +319,7 @@ class Access:
             async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
                 if action is not None:
                     await _hold_tenant(unit, place, exclusive=exclusive)
-                closed = await _is_closed(unit, place, action, precheck, exclusive=exclusive)
+                closed = await suspension.is_closed(unit, place, action, precheck, exclusive=exclusive)
                 scope = await scope_of(unit, who, place, door)
                 scope.closed, scope.writes = closed, action is not None
                 yield scope
@@ -382,7 +336,7 @@ class Access:
             yield
         except Forbidden as refusal:
             if action is None:
-                self._denied_to_read(who, tenant_id, refusal, _named(place or Location("")))
+                self.counts.denied(who, tenant_id, _named(place or Location("")), refusal=refusal)
             else:
                 target = ("tenant", tenant_id or None)
                 if place is not None and who.tenant_id not in (None, tenant_id):
@@ -391,58 +345,10 @@ class Access:
                     await AuditLog(unit).append(who, action, target, DENIED)
             raise
 
-    def disclosed(
-        self, who: Principal, tenant_id: str, action: str, target_type: str, target_ids: Iterable[str]
-    ) -> None:
-        """Count that somebody was shown values in the clear, for the audit log of the hour.
-
-        Args:
-            who: the caller.
-            tenant_id: whose the values are.
-            action: as the audit log calls it.
-            target_type: what they are of.
-            target_ids: of which.
-        """
-        if self._counter is not None:
-            for target_id in target_ids:
-                self._counter.note(who, who.address, tenant_id, action, target_type, target_id)
-
-    def refused(
-        self, who: Principal, address: str | None, tenant_id: str, action: str, target: tuple[str, str | None]
-    ) -> None:
-        """Count an attempt of somebody who did not get in, for the audit log of the hour.
-
-        Args:
-            who: who it was, or claimed to be.
-            address: from where.
-            tenant_id: whose log it belongs into; empty: the installation's.
-            action: what was tried.
-            target: at what, a type and an id.
-        """
-        if self._counter is not None:
-            self._counter.note(who, address, tenant_id, action, *target, DENIED)
-
-    def _denied_to_read(
-        self, who: Principal, tenant_id: str, refusal: Forbidden, target: tuple[str, str | None]
-    ) -> None:
-        kind = target[0].replace("_", "-")
-        self._denied(who, tenant_id, refusal.permission or f"{kind}.read", (kind, target[1]))
-
-    def _denied(self, who: Principal, tenant_id: str, action: str, target: tuple[str, str | None]) -> None:
-        """Count a refused attempt that is not written down by itself, for the log of the caller's tenant."""
-        if self._counter is not None and not _TRYING.get():
-            target_type = target[0].replace("_", "-")
-            self._counter.note(who, who.address, who.tenant_id or tenant_id, action, target_type, target[1], DENIED)
-
     async def record(self, who: Principal, place: Location, action: str, target: tuple[str, str | None]) -> None:
         """Write an event of a failed operation, whose own transaction is gone."""
         async with self._store.unit(place.tenant_id, writes=True) as unit:
             await AuditLog(unit).append(who, action, target, FAILED)
-
-
-def stranger(name: str) -> Principal:
-    """Return somebody who gave a name and did not show that it is his: as it can be shown, and cut short."""
-    return Principal(PrincipalKind.user, "", visible(name[:_LONGEST_NAME])[:_LONGEST_NAME])
 
 
 def home(who: Principal) -> str:
@@ -481,18 +387,6 @@ async def _hold_tenant(unit: Unit, place: Location, *, exclusive: bool) -> None:
     of_tenant = place.contract_id is None
     if place.tenant_id and not await TenantRows(unit).hold(exclusive=exclusive and of_tenant):
         raise NotFound("there is no such tenant")
-
-
-async def _is_closed(unit: Unit, place: Location, action: str | None, precheck: str | None, *, exclusive: bool) -> bool:
-    """Tell whether an operation is refused because the contract is suspended; a writing one also holds the place.
-
-    Raises:
-        NotFound: the place is gone since it was located.
-    """
-    if action is not None:
-        status = await suspension.hold(unit, place, exclusive=exclusive)
-        return status == suspension.SUSPENDED and action not in suspension.OPEN
-    return precheck is not None and precheck not in suspension.OPEN and await suspension.is_suspended(unit, place)
 
 
 def _named(place: Location) -> tuple[str, str | None]:

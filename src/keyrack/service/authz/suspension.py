@@ -52,6 +52,24 @@ async def hold(unit: Unit, place: Location, *, exclusive: bool = False) -> str |
     return status
 
 
+async def is_closed(unit: Unit, place: Location, action: str | None, precheck: str | None, *, exclusive: bool) -> bool:
+    """Tell whether an operation is refused because the contract is suspended; a writing one also holds the place.
+
+    Args:
+        unit: of the place's tenant.
+        place: where the operation is.
+        action: what is done, as the audit log calls it; None: something is read,
+        precheck: which prepares this action; None: nothing.
+        exclusive: as of `hold`.
+
+    Raises:
+        NotFound: the place is gone since it was located.
+    """
+    if action is not None:
+        return await hold(unit, place, exclusive=exclusive) == SUSPENDED and action not in OPEN
+    return precheck is not None and precheck not in OPEN and await is_suspended(unit, place)
+
+
 async def is_suspended(unit: Unit, place: Location) -> bool:
     """Tell whether a place is in a contract that is suspended at this moment."""
     contract = await ContractRows(unit).find(place.contract_id or "")

@@ -136,7 +136,9 @@ class AuthClients:
 
     def _read(self, who: Principal, view: AuthClientView) -> AuthClientView:
         if view.credentials is not None:
-            self._access.disclosed(who, view.client.tenant_id, "auth-client.read", "auth-client", [view.client.id])
+            self._access.counts.disclosed(
+                who, view.client.tenant_id, "auth-client.read", "auth-client", [view.client.id]
+            )
         return view
 
     async def create(

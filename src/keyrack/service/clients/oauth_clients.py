@@ -118,7 +118,7 @@ class OAuthClients:
             scope.require("tenants.oauth_clients.get")
             clients, total = await OAuthClientRows(scope.unit).page(wanted, limit=limit, offset=offset)
             seen = await ComponentRows(scope.unit).seen_among([client.component_id for client in clients])
-            self._access.disclosed(who, tenant_id, _READ, "oauth-client", [client.id for client in clients])
+            self._access.counts.disclosed(who, tenant_id, _READ, "oauth-client", [client.id for client in clients])
             return [OAuthClientView(client, client.component_id in seen) for client in clients], total
 
     def whole(self, found: Sequence[OAuthClientView]) -> AsyncIterator[OAuthClientView]:
@@ -142,7 +142,7 @@ class OAuthClients:
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require("tenants.oauth_clients.get")
             view = await _view(scope, await _find(scope, oauth_client_id))
-            self._access.disclosed(who, tenant_id, _READ, "oauth-client", [oauth_client_id])
+            self._access.counts.disclosed(who, tenant_id, _READ, "oauth-client", [oauth_client_id])
             return view
 
     async def replace(

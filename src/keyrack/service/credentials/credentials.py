@@ -91,7 +91,7 @@ class Credentials:
             ]
             named = [view.credential.id for view in views if view.keys_visible]
             if named:
-                self._access.disclosed(who, scope.unit.tenant_id, _READ, "credential", named)
+                self._access.counts.disclosed(who, scope.unit.tenant_id, _READ, "credential", named)
             return views, total
 
     async def named(
@@ -145,7 +145,7 @@ class Credentials:
             await require_component_thawed(scope.unit, found.tenant_id, found.component_id)
             view = CredentialView(found, scope.allows(EDIT))
             if view.keys_visible:
-                self._access.disclosed(who, scope.unit.tenant_id, _READ, "credential", [credential_id])
+                self._access.counts.disclosed(who, scope.unit.tenant_id, _READ, "credential", [credential_id])
             return view
 
     async def disclose(self, who: Principal, credential_id: str) -> CredentialView:

@@ -9,7 +9,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret, derived
 from keyrack.errors import Unauthorized
 from keyrack.model.identity import Principal, PrincipalKind
-from keyrack.service.authz.access import DENIED, ActCounter, stranger
+from keyrack.service.authz.access_counts import DENIED, ActCounter, stranger
 from keyrack.service.identity.last_use import KeyUse
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Identity

@@ -17,7 +17,8 @@ import structlog
 from keyrack.crypto.secret import Secret
 from keyrack.errors import BadRequest, DiskFull, NotFound, Unauthorized
 from keyrack.model.identity import ConsoleSession, PendingSignIn, Principal, PrincipalKind
-from keyrack.service.authz.access import ALLOWED, DENIED, Access, stranger
+from keyrack.service.authz.access import ALLOWED, DENIED, Access
+from keyrack.service.authz.access_counts import stranger
 from keyrack.service.identity.form_key import FormKey
 from keyrack.service.identity.known_devices import KnownDevices
 from keyrack.service.identity.one_time_codes import CodeKind, WrongCode, judge_code
@@ -179,7 +180,7 @@ class ConsoleSignIn:
         who = stranger(name) if identity is None else _principal(identity, None, None)
         target = ("console-session", None) if identity is None else (AUDITED[identity.kind], identity.id)
         tenant_id = "" if identity is None else identity.tenant_id or ""
-        self._access.refused(who, visitor.address, tenant_id, "console-session.create", target)
+        self._access.counts.refused(who, visitor.address, tenant_id, "console-session.create", target)
         return WrongPassword()
 
     async def waiting(self, token: Secret) -> Principal:

@@ -15,7 +15,8 @@ from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Unauthorized
 from keyrack.model.identity import Principal
-from keyrack.service.authz.access import Access, trying
+from keyrack.service.authz.access import Access
+from keyrack.service.authz.access_counts import trying
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
 from keyrack.service.identity.authentication import Authentication, key_hash
 from keyrack.store.access_changes import AccessChanges, Mark, key_subject

@@ -8,7 +8,8 @@ from keyrack.errors import Forbidden, NotFound
 from keyrack.ids import is_id
 from keyrack.model.identity import Principal
 from keyrack.service.audit.log import AuditTrail
-from keyrack.service.authz.access import Access, Scope, trying
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.access_counts import trying
 from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.scope import contracts_granting
 from keyrack.service.operator.permissions import sees_tenants

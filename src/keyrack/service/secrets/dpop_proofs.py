@@ -105,7 +105,7 @@ class DPoPProofs:
         now, token = self._clock(), Secret(secret.credentials["access_token"])
         proof = new_proof(secret.dpop_key, request.method, request.url, now, nonce=request.nonce, access_token=token)
         self._last_use.note(secret.tenant_id, secret.id)
-        self._access.disclosed(who, secret.tenant_id, _SIGNED, "auth-secret", [secret.id])
+        self._access.counts.disclosed(who, secret.tenant_id, _SIGNED, "auth-secret", [secret.id])
         return SignedProof(Secret(proof), now)
 
     def _checked(self, wanted: WantedProof) -> WantedProof:

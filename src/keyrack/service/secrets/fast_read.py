@@ -10,7 +10,7 @@ from collections.abc import Callable
 from keyrack.clock import Clock
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.service.authz.access import ActCounter
+from keyrack.service.authz.access_counts import ActCounter
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.secrets.freeze_watch import FreezeWatch

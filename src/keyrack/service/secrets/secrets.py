@@ -111,7 +111,7 @@ class Secrets:
                 offset=offset,
             )
             if scope.allows(GET_SECRET_CREDENTIALS):
-                self._access.disclosed(who, scope.unit.tenant_id, READ, TARGET, [secret.id for secret in found])
+                self._access.counts.disclosed(who, scope.unit.tenant_id, READ, TARGET, [secret.id for secret in found])
             return await self._views(scope.unit, found, visible=scope.allows(GET_SECRET_CREDENTIALS)), total
 
     def whole(self, found: Sequence[SecretView]) -> AsyncIterator[SecretView]:
@@ -160,7 +160,7 @@ class Secrets:
             require_validity(secret, view.status, min_validity, self._clock())
         if view.credentials_visible:
             self._last_use.note(secret.tenant_id, secret.id)
-            self._access.disclosed(who, secret.tenant_id, READ, TARGET, [secret.id])
+            self._access.counts.disclosed(who, secret.tenant_id, READ, TARGET, [secret.id])
         return view
 
     async def disclose(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 
 from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
+from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Tenant, WorkspaceType
@@ -13,6 +14,7 @@ from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.service.authz.references import refuse_taken
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractRows
+from keyrack.store.core.keyring import Keyring, NewDataKey
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.paging import After
 from keyrack.store.core.unit import Unit
@@ -24,6 +26,7 @@ _LARGEST = 1 << 20
 _NAMED = 100
 """Contracts that a refusal names at most."""
 _FLAGS = "feature_flags"
+_CREATE = "tenants.tenant.create"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,12 @@ class Tenants:
         access: the way into every operation.
         before_removal: does what others need of a tenant that is being deleted, in its transaction, while there is
             something to read.
+        keyring: makes the data keys of tenants.
     """
 
-    def __init__(self, access: Access, before_removal: Callable[[Unit], Awaitable[None]]) -> None:
+    def __init__(self, access: Access, before_removal: Callable[[Unit], Awaitable[None]], keyring: Keyring) -> None:
         self._access = access
+        self._keyring = keyring
         self._before_removal = before_removal
 
     async def create(self, who: Principal, new: Unvalidated[NewTenant]) -> Tenant:
@@ -74,15 +79,30 @@ class Tenants:
             IdConflict: the body has the id of another tenant.
             KeyServiceUnavailable: no data key can be made for it.
         """
-        key = await self._access.key_of_new_tenant(who, "tenants.tenant.create")
+        key = await self._key_beforehand(who)
         async with self._access.installation(who, "tenant.create") as scope:
-            scope.require("tenants.tenant.create")
+            scope.require(_CREATE)
             wanted = new.validated()
             await refuse_taken(scope, "tenant", wanted.given_id)
             attributes = changed_attributes(first_attributes(), wanted.attributes)
             tenant = await TenantRows(scope.unit).add(wanted.name, wanted.app_domain, attributes, DEFAULT_ROLES, key)
             scope.audit_target("tenant", tenant.id)
             return tenant
+
+    async def _key_beforehand(self, who: Principal) -> NewDataKey | None:
+        """Make the data key of a tenant that is about to be created, if a key service has to be called for it.
+
+        So no transaction waits for the service, and nobody has it called without the permission.
+
+        Returns:
+            None: the key is made within the transaction, or the caller will be refused.
+
+        Raises:
+            KeyServiceUnavailable: the service does not answer, or refuses.
+        """
+        if not self._keyring.kek.is_remote or who.tenant_id is not None or _CREATE not in who.permissions:
+            return None
+        return await self._keyring.make_key(new_id())
 
     async def list(self, who: Principal, *, limit: int | None, offset: int | After) -> tuple[Sequence[Tenant], int]:
         """List the caller's tenants; a service account sees all. Return a page and the total."""
