@@ -36,7 +36,7 @@ UNTOLD: dict[str, str] = {
     "service/consents/oauth1_start.py": OF_OTHERS + ": consent.start",
     "service/consents/own_browser.py": OF_OTHERS + ": consent.start",
     "service/consents/pushed_authorization.py": OF_OTHERS + ": consent.start",
-    "service/containment/grant_actions.py": OF_OTHERS + ": containment.dead and not_dead",
+    "service/containment/grant_actions.py": OF_OTHERS + ": containment.dead, exchanged and not_dead",
     "service/discovery/registration_journal.py": OF_OTHERS + ": auth-client.create and renew-secret",
     "service/identity/form_key.py": "makes the key of the console's forms, once",
     "service/identity/last_use.py": "when keys and secrets were used; who read is counted",

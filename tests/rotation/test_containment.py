@@ -2,21 +2,23 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from keyrack.clock import now
-from keyrack.errors import NotFound
+from keyrack.errors import DatabaseUnavailable, NotFound
 from keyrack.model.containment import ContainedGrant, FreezeKind, GrantStatus
 from keyrack.model.identity import Principal, PrincipalKind
-from keyrack.model.secrets import AuthSecret, SecretState
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.service.containment.containment import Containment
 from keyrack.service.containment.grant_actions import ContainAction, GrantActions
 from keyrack.service.secrets.freeze_watch import FreezeWatch
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
+from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contained_grants import TargetedGrants
 from keyrack.store.schema import auth_secrets
 from keyrack.store.secret_reader import SecretLocation
@@ -186,7 +188,69 @@ async def test_what_is_not_dead_says_why_and_is_tried_again_when_it_is_begun_aga
     assert [works(simulator, each) for each in secrets] == [[False, False]] * 2
 
 
-@pytest.mark.parametrize(("rotation", "status"), [("strict", GrantStatus.dead), ("off", GrantStatus.alive)])
+async def test_a_refusal_that_says_nothing_of_the_token_proves_nothing(
+    keyrack: World, simulator: RunningSimulator
+) -> None:
+    (secret,) = await connected(keyrack, simulator, 1)
+    broken = replace(secret, state=SecretState.error, error_code=ErrorCode.unsupported_token_type, error="before")
+    async with keyrack.store.unit(secret.tenant_id, writes=True) as unit:
+        await AuthSecrets(unit).replace(broken, refresh_token_replaced=False)
+    simulator.state.enqueue(Queued("token", 9, {"status": 401, "error": "invalid_client"}, None))
+    (told,) = await contained(keyrack, FreezeKind.client, secret.auth_client_id)
+    assert (told.status, told.facts["why"]) == (GrantStatus.unknown, "not_confirmed")
+
+
+async def test_tokens_are_revoked_as_the_providers_profile_says(keyrack: World, simulator: RunningSimulator) -> None:
+    profile = {
+        "name": "p",
+        "endpoints": {"token": simulator.token_endpoint, "revocation": f"{simulator.base_url}/revoke"},
+        "revocation": {"rename": {"token": "what"}},  # which the simulator does not know: so it shows that it was sent
+    }
+    (secret,) = await connected(keyrack, simulator, 1, provider_profile=profile)
+    (told,) = await contained(keyrack, FreezeKind.client, secret.auth_client_id)
+    assert (told.status, told.facts["why"]) == (GrantStatus.alive, "revocation_refused")
+
+
+async def test_two_commands_at_once_do_the_same_as_one(keyrack_on_each: World, simulator: RunningSimulator) -> None:
+    secrets, desk = await connected(keyrack_on_each, simulator, 6), keyrack_on_each.services.containment
+    target = secrets[0].auth_client_id
+    frozen = await asyncio.gather(*[desk.freeze(FreezeKind.client, target, "test") for _ in range(4)])
+    assert len({each.id for each in frozen}) == 1
+    await asyncio.gather(*[desk.deal_with(frozen[0], ContainAction.revoke) for _ in range(2)])
+    await desk.deal_with(frozen[0], ContainAction.revoke)
+    assert [each.status for each in await desk.report(frozen[0])] == [GrantStatus.dead] * 6
+
+
+async def test_a_database_that_is_gone_is_said_as_such(keyrack: World, simulator: RunningSimulator) -> None:
+    (secret,) = await connected(keyrack, simulator, 1)
+
+    class Gone(GrantActions):
+        async def deal_with(self, grant: Any, action: ContainAction) -> ContainedGrant:  # noqa: ARG002 - as it is called
+            raise DatabaseUnavailable
+
+    made = keyrack.services
+    actions = Gone(keyrack.store, made.provider, made.refreshing.limiter, made.refreshing.refresher)
+    desk = Containment(keyrack.store, actions)
+    frozen = await desk.freeze(FreezeKind.client, secret.auth_client_id, "test")
+    with pytest.raises(DatabaseUnavailable):
+        await desk.deal_with(frozen, ContainAction.revoke)
+
+
+async def test_what_was_exchanged_is_revoked_when_that_is_wanted_next(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    world = keyrack_on_each
+    simulator.state.set_defaults({"rotation": "strict"})
+    (secret,) = await connected(world, simulator, 1)
+    await contained(world, FreezeKind.client, secret.auth_client_id, ContainAction.rotate)
+    fresh = await stored(world.store, secret)
+    assert works(simulator, fresh) == [True, True]
+    (told,) = await contained(world, FreezeKind.client, secret.auth_client_id)
+    assert told.status is GrantStatus.dead
+    assert works(simulator, fresh) == [False, False]
+
+
+@pytest.mark.parametrize(("rotation", "status"), [("strict", GrantStatus.exchanged), ("off", GrantStatus.alive)])
 async def test_exchanged_tokens_are_told_by_whether_the_provider_ends_the_old_ones(
     keyrack: World, simulator: RunningSimulator, rotation: str, status: GrantStatus
 ) -> None:
@@ -209,8 +273,8 @@ async def test_tenants_take_turns_and_what_is_under_way_is_bounded(
     desk = world.services.containment
     frozen = await desk.freeze(FreezeKind.provider, simulator.base_url, "test")
     async with world.store.installation() as unit:
-        page = await TargetedGrants(unit).left(frozen, now(), 0, "")
-        rest = await TargetedGrants(unit).left(frozen, now(), *(page[2][0], page[2][1].tenant_id))
+        page = await TargetedGrants(unit).left(frozen, (), now(), 0, "")
+        rest = await TargetedGrants(unit).left(frozen, (), now(), *(page[2][0], page[2][1].tenant_id))
     assert {grant.secret_id for _, grant in page} == {each.id for each in (*many, *few)}
     assert {grant.tenant_id for _, grant in page[:4]} == {few[0].tenant_id, many[0].tenant_id}
     assert [grant.tenant_id for _, grant in page[:2]].count(few[0].tenant_id) == 1

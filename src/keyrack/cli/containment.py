@@ -1,6 +1,7 @@
 """`keyrack contain`, `keyrack frozen`, `keyrack unfreeze`."""
 
 import time
+from collections import Counter
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,7 +141,10 @@ def _rehearse(grants: int, action: Action, *, as_json: bool) -> None:
 def _show_report(
     frozen: "Freeze", grants: "list[ContainedGrant]", radius: "BlastRadius", seconds: float, *, as_json: bool
 ) -> None:
-    counts = {status: sum(each.status.value == status for each in grants) for status in ("dead", "alive", "unknown")}
+    from keyrack.model.containment import GrantStatus
+
+    counts = Counter({status.value: 0 for status in GrantStatus})
+    counts.update(each.status.value for each in grants)
     rows = [
         {"tenant_id": each.tenant_id, "secret_id": each.secret_id, "status": each.status.value, **each.facts}
         for each in grants
@@ -156,10 +160,10 @@ def _show_report(
         show_json(summary | {"grants": rows})
         return
     show(summary, as_json=False)
-    not_dead = [row for row in rows if row["status"] != "dead"]
-    if not_dead:
+    left = [row for row in rows if row["status"] not in {"dead", "exchanged"}]
+    if left:
         columns = ("secret_id", "status", "refresh_token", "access_token", "why", "access_token_lives_until")
-        show_list(columns, [{name: row.get(name) for name in columns} for row in not_dead], as_json=False)
+        show_list(columns, [{name: row.get(name) for name in columns} for row in left], as_json=False)
 
 
 def _row(freeze: "Freeze") -> dict[str, Any]:

@@ -20,6 +20,8 @@ class GrantStatus(StrEnum):
 
     dead = "dead"
     """Nothing that was issued under it works any more, as far as the provider says."""
+    exchanged = "exchanged"
+    """Nothing works any more that was issued before, as far as the provider says; other tokens took its place."""
     alive = "alive"
     """Something that was issued under it works still."""
     unknown = "unknown"

@@ -5,8 +5,10 @@ from enum import StrEnum
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.client_auth import RequestAuthentication, authenticate
+from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.answers import as_usual, says_failure
 from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.token_response import members_of, require_sound
@@ -52,6 +54,27 @@ def build_revocation_request(
     asked = (("token", token.reveal()), ("token_type_hint", hint.value))
     form, authorization = authenticate(asked, by, client_id, client_secret, endpoint)
     return FormRequest(endpoint, form, authorization, certificate=certificate)
+
+
+def build_client_revocation(profile: ClientProfile, endpoint: str, token: Secret, hint: TokenTypeHint) -> FormRequest:
+    """Return the request that revokes a token, as the client's provider wants it.
+
+    Args:
+        profile: the client, which authenticates as at the token endpoint unless its provider's profile says otherwise.
+        endpoint: as of `build_revocation_request`.
+        token: the same.
+        hint: the same.
+
+    Raises:
+        UnusableKeyError: the client's key does not go with the algorithm.
+    """
+    by = profile.of_revocations or profile.authentication
+    request = build_revocation_request(
+        endpoint, token, hint, by, profile.client_id, profile.client_secret, profile.certificate
+    )
+    if profile.provider is None:
+        return request
+    return as_asked(request, profile.provider.revocation, profile.placeholders)
 
 
 def process_revocation_response(

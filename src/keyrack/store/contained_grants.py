@@ -1,10 +1,12 @@
 """The grants that a freeze is about: how many, which of them are to be dealt with, and what became of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import BindParameter, ColumnElement, Integer, String, bindparam, delete, distinct, func, or_, select
 
+from keyrack.errors import AlreadyExists
 from keyrack.model.containment import (
     BlastRadius,
     ContainedGrant,
@@ -79,16 +81,16 @@ def _first_generation(kind: FreezeKind) -> Query:
 
 
 def _left(kind: FreezeKind) -> Query:
-    """The grants that were not known to be dead before, of each tenant one, then of each another one, and so on."""
-    dead = select(_g.secret_id).where(
+    """The grants that were not known to be done before, of each tenant one, then of each another one, and so on."""
+    done = select(_g.secret_id).where(
         _g.freeze_id == bindparam("freeze"),
-        _g.status == GrantStatus.dead.value,
+        _g.status.in_(bindparam("done", expanding=True)),
         _g.at < bindparam("before", type_=_g.at.type),  # so that numbers stay as they are from page to page
     )
     in_turn = func.row_number().over(partition_by=_s.tenant_id, order_by=_s.id).label("turn")
     listed = (
         select(_s.tenant_id, _s.workspace_id, _s.auth_client_id, _s.id, in_turn)
-        .where(_GRANTS[kind], _s.id.not_in(dead))
+        .where(_GRANTS[kind], _s.id.not_in(done))
         .subquery()
     )
     after = or_(
@@ -119,15 +121,15 @@ class ContainedGrants(TenantTable):
     async def note(self, freeze_id: str, grant: ContainedGrant) -> None:
         """Write down what became of a grant, in place of what was known before."""
         await self.make(_FORGETTING, freeze=freeze_id, secret=grant.secret_id)
-        await self.insert(
-            {
-                "freeze_id": freeze_id,
-                "secret_id": grant.secret_id,
-                "status": grant.status.value,
-                "facts": grant.facts,
-                "at": grant.at,
-            }
-        )
+        noted = {
+            "freeze_id": freeze_id,
+            "secret_id": grant.secret_id,
+            "status": grant.status.value,
+            "facts": grant.facts,
+            "at": grant.at,
+        }
+        with suppress(AlreadyExists):  # another command that deals with the same freeze has just written it down
+            await self.insert(noted)
 
 
 class TargetedGrants:
@@ -146,18 +148,19 @@ class TargetedGrants:
         return BlastRadius(clients, row.grants, old, row.tenants, row.workspaces, row.users, row.flows)
 
     async def left(
-        self, freeze: Freeze, before: datetime, turn: int, tenant: str
+        self, freeze: Freeze, done: Collection[GrantStatus], before: datetime, turn: int, tenant: str
     ) -> Sequence[tuple[int, TargetedGrant]]:
         """Return a page of the grants that are to be dealt with, tenants in turn, after a turn of a tenant.
 
         Args:
             freeze: which grants it is about.
-            before: those that were known to be dead before this are left out.
+            done: those of a status among these are left out,
+            before: where they had it before this.
             turn: of the last one of the page before; 0 for the first page.
             tenant: whose that was.
         """
-        given = {"target": freeze.target, "freeze": freeze.id, "before": before, "turn": turn, "tenant": tenant}
-        rows = await _LEFT[freeze.kind].rows(self._unit.connection, **given)
+        given = {"target": freeze.target, "freeze": freeze.id, "done": sorted(done), "before": before}
+        rows = await _LEFT[freeze.kind].rows(self._unit.connection, **given, turn=turn, tenant=tenant)
         return [(row.turn, TargetedGrant(row.tenant_id, row.workspace_id, row.auth_client_id, row.id)) for row in rows]
 
     async def contained(self, freeze_id: str) -> Sequence[ContainedGrant]:

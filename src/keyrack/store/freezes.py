@@ -1,23 +1,27 @@
 """What is frozen: whose grants nobody may read (decision 47). Looks across tenants; made from any unit."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
+from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model.containment import Freeze, FreezeKind
 from keyrack.store.core.statements import Change, Query
-from keyrack.store.core.unit import Unit
+from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import auth_clients, freezes, oauth_clients
 
 _f = freezes.c
 _ACTIVE = Query(select(*_f).where(_f.lifted_at.is_(None)).order_by(_f.id))
 _ALL = Query(select(*_f).order_by(_f.id.desc()).limit(200))
 _BY_ID = Query(select(*_f).where(_f.id == bindparam("id")))
-_ADDITION = Change(insert(freezes).values(**{column.name: bindparam(column.name) for column in _f}))
+_HOLDING = Query(
+    select(*_f).where(_f.kind == bindparam("kind"), _f.target == bindparam("target"), _f.lifted_at.is_(None))
+)
 _LIFTING = Change(
     update(freezes)
     .where(_f.id == bindparam("id"), _f.lifted_at.is_(None))
@@ -68,20 +72,18 @@ class Freezes:
 
     async def add(self, kind: FreezeKind, target: str, reason: str) -> Freeze:
         """Freeze a target; return the freeze that holds already, if there is one."""
-        for freeze in await self.active():
-            if (freeze.kind, freeze.target) == (kind, target):
-                return freeze
-        freeze = Freeze(new_id(), kind, target, reason, self._unit.clock())
-        await _ADDITION.run(
-            self._unit.connection,
-            id=freeze.id,
-            kind=kind.value,
-            target=target,
-            reason=reason,
-            created_at=freeze.created_at,
-            lifted_at=None,
-        )
-        return freeze
+        values = {
+            "id": new_id(),
+            "kind": kind.value,
+            "target": target,
+            "reason": reason,
+            "created_at": self._unit.clock(),
+            "lifted_at": None,
+        }
+        with suppress(AlreadyExists):
+            await insert_row(self._unit.connection, freezes, values)
+        (row,) = await _HOLDING.rows(self._unit.connection, kind=kind.value, target=target)
+        return _freeze(row)
 
     async def lift(self, freeze_id: str) -> bool:
         """End a freeze; False if there is none that holds."""

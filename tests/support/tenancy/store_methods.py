@@ -167,7 +167,7 @@ ODD: dict[str, dict[str, Any]] = {
     "ImportBatches.obtain": {"name": "another import"},
     "ImportEntries.known": {"kind": "auth-secret", "external_ids": ["connection"]},
     "ImportEntries.of_batch": {"kind": "auth-secret", "after": ""},
-    "TargetedGrants.left": {"turn": 0, "tenant": ""},
+    "TargetedGrants.left": {"done": [GrantStatus.dead], "turn": 0, "tenant": ""},
     "TargetedGrants.blast_radius": {"kind": FreezeKind.tenant, "target": "text"},
     "Leases.release": {"values": {}},
     "Outbox.stretch": {"kind": None, "event_id": None},

@@ -22,11 +22,10 @@ from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.oauth1_requests import authorization_extras, temporary_credentials_address
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.oauth.profiles.request_parts import OAuth1
-from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.profiles.templates import alternatives, placeholders
 from keyrack.oauth.pushed_authorization import build_pushed_request, pushed_authorization_url
 from keyrack.oauth.refresh_token import build_refresh_request
-from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request
+from keyrack.oauth.revocation import TokenTypeHint, build_client_revocation
 from keyrack.oauth.wire import FormRequest
 from keyrack.provider.trace import shown_address, shown_request
 from keyrack.service.clients.auth_client_profile import (
@@ -141,15 +140,7 @@ def _example_scope(profile: ProviderProfile) -> str:
 
 
 def _revocation(known: ClientProfile) -> FormRequest:
-    request = build_revocation_request(
-        known.revocation_endpoint or "",
-        _TOKEN,
-        TokenTypeHint.REFRESH_TOKEN,
-        known.of_revocations or known.authentication,
-        known.client_id,
-        known.client_secret,
-    )
-    return request if known.provider is None else as_asked(request, known.provider.revocation, known.placeholders)
+    return build_client_revocation(known, known.revocation_endpoint or "", _TOKEN, TokenTypeHint.REFRESH_TOKEN)
 
 
 def _of_oauth1(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Example]:

@@ -1,8 +1,7 @@
 """Freezes what an incident is about, deals with its grants a few at a time, and lifts the freeze (decision 47)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from keyrack import metrics
@@ -31,6 +30,18 @@ from keyrack.store.tenants import TenantRows
 OPERATOR = Principal(PrincipalKind.system, "", "operator")
 AT_ONCE = 16
 """Grants that are dealt with at a time, of all tenants in turn."""
+
+_DONE: Mapping[ContainAction, Collection[GrantStatus]] = {
+    ContainAction.revoke: (GrantStatus.dead,),
+    ContainAction.rotate: (GrantStatus.dead, GrantStatus.exchanged),
+}
+"""With which grants nothing is left to do."""
+_TOLD_AS: Mapping[GrantStatus, str] = {
+    GrantStatus.dead: "containment.dead",
+    GrantStatus.exchanged: "containment.exchanged",
+    GrantStatus.alive: "containment.not_dead",
+    GrantStatus.unknown: "containment.not_dead",
+}
 
 Told = Callable[[ContainedGrant], None]
 
@@ -106,7 +117,7 @@ class Containment:
             return await TargetedGrants(unit).contained(frozen.id)
 
     async def deal_with(self, frozen: Freeze, action: ContainAction, told: Told = lambda _: None) -> None:
-        """Revoke or exchange all grants of a freeze that are not known to be dead; it can be begun again at any time.
+        """Revoke or exchange all grants of a freeze that this is left to do with; it can be begun again at any time.
 
         Tenants take turns, and `at_once` bounds what is under way, so that nobody's many grants hold up another's. What
         became of each is stored before it is told.
@@ -132,22 +143,28 @@ class Containment:
                 await self._note(frozen, contained)
                 told(contained)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._at_once):
-                group.create_task(work())
-            began, turn, tenant = self._store.clock(), 0, ""
-            while page := await self._page(frozen, began, turn, tenant):
-                for _, grant in page:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._at_once):
+                    group.create_task(work())
+                async for grant in self._left(frozen, _DONE[action]):
                     await waiting.put(grant)
-                turn, tenant = page[-1][0], page[-1][1].tenant_id
-            for _ in range(self._at_once):
-                await waiting.put(None)
+                for _ in range(self._at_once):
+                    await waiting.put(None)
+        except ExceptionGroup as failed:  # one of them tells as much as all
+            raise failed.exceptions[0] from None
 
-    async def _page(
-        self, frozen: Freeze, began: datetime, turn: int, tenant: str
-    ) -> Sequence[tuple[int, TargetedGrant]]:
-        async with self._store.installation() as unit:
-            return await TargetedGrants(unit).left(frozen, began, turn, tenant)
+    async def _left(self, frozen: Freeze, done: Collection[GrantStatus]) -> AsyncIterator[TargetedGrant]:
+        """Yield the grants of a freeze that had no status among some when this began, tenants in turn."""
+        began, turn, tenant = self._store.clock(), 0, ""
+        while True:
+            async with self._store.installation() as unit:
+                page = await TargetedGrants(unit).left(frozen, done, began, turn, tenant)
+            if not page:
+                return
+            for _, grant in page:
+                yield grant
+            turn, tenant = page[-1][0], page[-1][1].tenant_id
 
     async def _note(self, frozen: Freeze, contained: ContainedGrant) -> None:
         metrics.grant_contained(contained.status.value)
@@ -155,8 +172,8 @@ class Containment:
             if not await TenantRows(unit).hold():
                 return
             await ContainedGrants(unit).note(frozen.id, contained)
-            outcome = "containment.dead" if contained.status is GrantStatus.dead else "containment.not_dead"
-            await AuditLog(unit).append(OPERATOR, outcome, ("auth-secret", contained.secret_id), ALLOWED)
+            target = ("auth-secret", contained.secret_id)
+            await AuditLog(unit).append(OPERATOR, _TOLD_AS[contained.status], target, ALLOWED)
 
     async def _told(self, unit: Unit, action: str, frozen: Freeze) -> None:
         """Write down what the operator does: where the operator finds it, and in the log of the tenant it is about."""

@@ -24,8 +24,9 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.containment import ContainedGrant, GrantStatus, TargetedGrant
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
+from keyrack.oauth.client_assertion import UnusableKeyError
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
+from keyrack.oauth.revocation import TokenTypeHint, build_client_revocation, process_revocation_response
 from keyrack.provider.client import ProviderClient
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of
 from keyrack.service.clients.connection_inputs import renews_itself
@@ -63,6 +64,8 @@ class Token(StrEnum):
     unknown = "unknown"
 
 
+_REFUSED = frozenset({ErrorCode.reauthorization_required, ErrorCode.refresh_interrupted})
+"""Of a secret whose refresh token the provider has refused."""
 DEAD = frozenset({Token.revoked, Token.refused, Token.replaced, Token.expired, Token.none})
 
 
@@ -83,7 +86,7 @@ class GrantActions:
         self._refresher = refresher
 
     async def deal_with(self, grant: TargetedGrant, action: ContainAction) -> ContainedGrant:
-        """End a grant, or exchange its tokens, and return what still works.
+        """End a grant, or exchange its tokens, and return what still works of what there was before.
 
         Raises:
             DatabaseUnavailable: the database is gone; what was done at the provider is found out next time.
@@ -92,7 +95,7 @@ class GrantActions:
             return await self._dealt_with(grant, action)
         except DatabaseUnavailable:
             raise
-        except KeyrackError as error:  # it awaits its cutover, or is damaged: the others are not kept waiting by it
+        except (KeyrackError, UnusableKeyError) as error:  # it awaits its cutover, or is damaged: the others go on
             unknown = Token.unknown.value
             why = {"why": "could_not_be_asked", "error": type(error).__name__, "says": str(error)}
             facts = {"refresh_token": unknown, "access_token": unknown, **why}
@@ -112,7 +115,7 @@ class GrantActions:
             facts = await self._revoke(secret, client)
         else:
             facts = await self._rotate(secret, client)
-        return _contained(grant, _status(facts), facts, now())
+        return _contained(grant, _status(facts, action), facts, now())
 
     async def _revoke(self, secret: AuthSecret, client: AuthClient) -> Json:
         profile = client_profile(client, secret.auth_method, secret.credentials)
@@ -159,13 +162,10 @@ class GrantActions:
         self, tenant_id: str, profile: ClientProfile, endpoint: str, hint: TokenTypeHint, token: Secret
     ) -> None:
         async with self._limiter.admit(tenant_id, origin_of(endpoint)):
-            by, secret = profile.authentication, profile.client_secret
-            request = build_revocation_request(
-                endpoint, token, hint, by, profile.client_id, secret, profile.certificate
-            )
+            request = build_client_revocation(profile, endpoint, token, hint)
             answer = await send(self._provider, request, tenant_id=tenant_id)
         try:
-            process_revocation_response(answer, (token, secret), profile.provider)
+            process_revocation_response(answer, (token, profile.client_secret), profile.provider)
         except ProviderError as error:
             second = second_after(profile, error)
             if second is None:
@@ -183,7 +183,8 @@ class GrantActions:
         except ProviderError as error:
             async with self._store.unit(secret.tenant_id) as unit:
                 now = await AuthSecrets(unit).find(secret.id)
-            if now is None or now.error_code is not None:
+            # a refusal of the client, or one that says nothing of its reason, says nothing of the token
+            if now is None or now.error_code in _REFUSED:
                 return {"refresh_token": Token.refused.value, "confirmed_by": "refresh_refused"}
             return {"refresh_token": Token.unknown.value, "why": "not_confirmed", "error": error.failure.error}
         lives = None if fresh.expires_at is None else iso(fresh.expires_at)
@@ -225,10 +226,11 @@ class GrantActions:
         return {"refresh_token": Token.replaced.value if old else Token.none.value, **access}
 
 
-def _status(facts: Json) -> GrantStatus:
+def _status(facts: Json, action: ContainAction) -> GrantStatus:
     tokens = {Token(facts[name]) for name in ("refresh_token", "access_token")}
     if tokens <= DEAD:
-        return GrantStatus.dead
+        is_there = action is ContainAction.rotate and facts.get("why") != "deleted"
+        return GrantStatus.exchanged if is_there else GrantStatus.dead
     return GrantStatus.alive if Token.alive in tokens else GrantStatus.unknown
 
 
