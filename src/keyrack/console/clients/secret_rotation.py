@@ -1,6 +1,9 @@
 """`/console/.../rotation`: a client's secret is exchanged for another, and what hangs on the client is shown first."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from litestar import Response, get, post
@@ -26,6 +29,7 @@ from keyrack.service.rotation.steps import NewSecret
 from keyrack.validation.unvalidated import Unvalidated
 
 _FIELDS = {"/data/attributes/client_secret": "client_secret", "/data/attributes/secret_expires_at": ENDS_ON}
+_OAUTH_PATH = oauth_clients.PATH
 _END = "end"
 _DONE = {
     "begun": "The new secret is stored beside the old one. It is being tried; look here again in a moment.",
@@ -34,6 +38,18 @@ _DONE = {
     "trying": "The new secret is being tried again; look here again in a moment.",
     "end": "The rotation has ended; one secret is left.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A client on its page: where that is, what is said of it, and what can be done to the rotation of its secret."""
+
+    path: str
+    about: Callable[[], Awaitable[Mapping[str, Any]]]
+    rotation: Callable[[], Awaitable[SecretRotation]]
+    begin: Callable[[Unvalidated[NewSecret]], Awaitable[SecretRotation]]
+    move: Callable[[Unvalidated[RotationState]], Awaitable[SecretRotation]]
+    end: Callable[[], Awaitable[None]]
 
 
 @get("/auth-clients/{auth_client_id:str}/rotation", media_type=MediaType.HTML)
@@ -45,9 +61,9 @@ async def auth_client_rotation(
     auth_client_usage: NamedDependency[AuthClientUsageReader],
 ) -> Response[str]:
     """Show how the rotation of an auth client's secret stands, or the form to begin one."""
-    about = await _auth_client(visit, auth_client_id, auth_client_overview, auth_client_usage)
-    rotation = await _rotation(visit, secret_rotations, auth_client_id, "auth-client")
-    return _page(visit, about, rotation)
+    return await _page(
+        visit, _of_auth_client(visit, auth_client_id, secret_rotations, auth_client_overview, auth_client_usage)
+    )
 
 
 @post("/auth-clients/{auth_client_id:str}/rotation", media_type=MediaType.HTML)
@@ -59,22 +75,9 @@ async def auth_client_rotation_moved(
     auth_client_usage: NamedDependency[AuthClientUsageReader],
 ) -> Response[str]:
     """Begin a rotation, move it on by hand, or end it."""
-    form = await visit.form()
-    wanted = form.text("do")
-    try:
-        if wanted == _END:
-            await secret_rotations.end_of_auth_client(visit.who, auth_client_id)
-        elif wanted in set(RotationState):
-            state = Unvalidated(lambda: RotationState(wanted))
-            await secret_rotations.move_of_auth_client(visit.who, auth_client_id, state)
-        else:
-            wanted = "begun"
-            await secret_rotations.begin_for_auth_client(visit.who, auth_client_id, _new_secret(form))
-    except (ValidationFailed, StateConflict) as error:
-        about = await _auth_client(visit, auth_client_id, auth_client_overview, auth_client_usage)
-        rotation = await _rotation(visit, secret_rotations, auth_client_id, "auth-client")
-        return _page(visit, about, rotation, form, error)
-    return visit.go(f"{auth_client_pages.PATH}/{auth_client_id}/rotation", done=wanted)
+    return await _moved(
+        visit, _of_auth_client(visit, auth_client_id, secret_rotations, auth_client_overview, auth_client_usage)
+    )
 
 
 @get("/oauth-clients/{oauth_client_id:str}/rotation", media_type=MediaType.HTML)
@@ -86,9 +89,7 @@ async def oauth_client_rotation(
     client_needs: NamedDependency[ClientNeeds],
 ) -> Response[str]:
     """Show how the rotation of an OAuth client's secret stands, or the form to begin one."""
-    about = await _oauth_client(visit, oauth_client_id, oauth_clients, client_needs)
-    rotation = await _rotation(visit, secret_rotations, oauth_client_id, "oauth-client")
-    return _page(visit, about, rotation)
+    return await _page(visit, _of_oauth_client(visit, oauth_client_id, secret_rotations, oauth_clients, client_needs))
 
 
 @post("/oauth-clients/{oauth_client_id:str}/rotation", media_type=MediaType.HTML)
@@ -100,40 +101,57 @@ async def oauth_client_rotation_moved(
     client_needs: NamedDependency[ClientNeeds],
 ) -> Response[str]:
     """Begin a rotation, move it on by hand, or end it."""
-    form, tenant_id = await visit.form(), home(visit.who)
+    return await _moved(visit, _of_oauth_client(visit, oauth_client_id, secret_rotations, oauth_clients, client_needs))
+
+
+def _of_auth_client(
+    visit: Visit, client_id: str, rotations: SecretRotations, overview: AuthClientOverview, usage: AuthClientUsageReader
+) -> _Client:
+    who = visit.who
+    return _Client(
+        path=f"{auth_client_pages.PATH}/{client_id}/rotation",
+        about=partial(_auth_client, visit, client_id, overview, usage),
+        rotation=partial(rotations.of_auth_client, who, client_id),
+        begin=partial(rotations.begin_for_auth_client, who, client_id),
+        move=partial(rotations.move_of_auth_client, who, client_id),
+        end=partial(rotations.end_of_auth_client, who, client_id),
+    )
+
+
+def _of_oauth_client(
+    visit: Visit, client_id: str, rotations: SecretRotations, clients: OAuthClients, needs: ClientNeeds
+) -> _Client:
+    who, tenant_id = visit.who, home(visit.who)
+    return _Client(
+        path=f"{_OAUTH_PATH}/{client_id}/rotation",
+        about=partial(_oauth_client, visit, client_id, clients, needs),
+        rotation=partial(rotations.of_oauth_client, who, tenant_id, client_id),
+        begin=partial(rotations.begin_for_oauth_client, who, tenant_id, client_id),
+        move=partial(rotations.move_of_oauth_client, who, tenant_id, client_id),
+        end=partial(rotations.end_of_oauth_client, who, tenant_id, client_id),
+    )
+
+
+async def _moved(visit: Visit, client: _Client) -> Response[str]:
+    form = await visit.form()
     wanted = form.text("do")
     try:
         if wanted == _END:
-            await secret_rotations.end_of_oauth_client(visit.who, tenant_id, oauth_client_id)
+            await client.end()
         elif wanted in set(RotationState):
-            state = Unvalidated(lambda: RotationState(wanted))
-            await secret_rotations.move_of_oauth_client(visit.who, tenant_id, oauth_client_id, state)
+            await client.move(Unvalidated(lambda: RotationState(wanted)))
         else:
             wanted = "begun"
-            await secret_rotations.begin_for_oauth_client(visit.who, tenant_id, oauth_client_id, _new_secret(form))
+            await client.begin(_new_secret(form))
     except (ValidationFailed, StateConflict) as error:
-        about = await _oauth_client(visit, oauth_client_id, oauth_clients, client_needs)
-        rotation = await _rotation(visit, secret_rotations, oauth_client_id, "oauth-client")
-        return _page(visit, about, rotation, form, error)
-    return visit.go(f"{_OAUTH_PATH}/{oauth_client_id}/rotation", done=wanted)
-
-
-_OAUTH_PATH = oauth_clients.PATH
+        return await _page(visit, client, form, error)
+    return visit.go(client.path, done=wanted)
 
 
 def _new_secret(form: Form) -> Unvalidated[NewSecret]:
     given = {"client_secret": form.get("client_secret", ""), **expiry_member(form)}
     body = UnvalidatedBody[BeginRotationBody]({"data": {"type": KIND, "attributes": given}}, BeginRotationBody)
     return body.then(BeginRotationBody.command)
-
-
-async def _rotation(visit: Visit, rotations: SecretRotations, client_id: str, kind: str) -> SecretRotation | None:
-    try:
-        if kind == "auth-client":
-            return await rotations.of_auth_client(visit.who, client_id)
-        return await rotations.of_oauth_client(visit.who, home(visit.who), client_id)
-    except NotFound:  # the client itself has been found before
-        return None
 
 
 async def _auth_client(
@@ -180,13 +198,12 @@ async def _oauth_client(
     }
 
 
-def _page(
-    visit: Visit,
-    about: Mapping[str, Any],
-    rotation: SecretRotation | None,
-    form: Form | None = None,
-    error: KeyrackError | None = None,
+async def _page(
+    visit: Visit, client: _Client, form: Form | None = None, error: KeyrackError | None = None
 ) -> Response[str]:
+    about, rotation = await client.about(), None
+    with suppress(NotFound):  # the client itself has been found
+        rotation = await client.rotation()
     wrong, others = problems_by_field(error, _FIELDS)
     return visit.page(
         "clients/secret_rotation.html",
