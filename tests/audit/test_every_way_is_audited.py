@@ -44,6 +44,7 @@ UNTOLD: dict[str, str] = {
     "service/jobs/claimed_jobs.py": OF_OTHERS + ": what was done is written down by whose job it is",
     "service/jobs/retention.py": "removes what is old",
     "service/operator/heartbeat.py": "which processes run",
+    "service/rotation/rotated_clients.py": OF_OTHERS + ": what is done within is written down by whose step it is",
     "service/secrets/connection_check.py": OF_OTHERS + ": secret.test",
     "service/secrets/direct_grants.py": OF_OTHERS + ": secret.create and edit",
     "service/secrets/refresh/journal.py": OF_OTHERS + ": a refresh that somebody asked for, or secret.end",

@@ -9,6 +9,7 @@ import pytest
 
 from keyrack.clock import now
 from keyrack.crypto.secret import Secret
+from keyrack.model.rotations import RotationState, SecretRotation, Trial, TrialResult
 from keyrack.model.secrets import SecretState
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClientRows
@@ -145,14 +146,12 @@ async def test_by_hand_the_new_one_is_used_the_old_one_again_and_one_is_forgotte
         ({"client_secret": "x" * 4097}, "/data/attributes/client_secret"),
         ({"client_secret": NEW, "sample": 0}, "/data/attributes/sample"),
         ({"client_secret": NEW, "secret_expires_at": "9999-12-31T00:00:00Z"}, "/data/attributes/secret_expires_at"),
+        ({"client_secret": NEW, "secret_expires_at": "2027-01-31T12:00:00"}, "/data/attributes/secret_expires_at"),
     ],
 )
 async def test_what_cannot_be_a_secret_is_refused(rotating: Rotating, attributes: Any, pointer: str) -> None:
-    answer = await rotating.admin.post(
-        rotating.path,
-        rotation_body(**{"secret": "", **attributes} | {"secret": NEW})
-        | {"data": {"type": "client-secret-rotation", "attributes": attributes}},
-    )
+    body = {"data": {"type": "client-secret-rotation", "attributes": attributes}}
+    answer = await rotating.admin.post(rotating.path, body)
     assert answer.status_code == 400, answer.text
     assert answer.json()["errors"][0]["source"]["pointer"] == pointer
 
@@ -171,6 +170,31 @@ async def test_the_old_secret_is_forgotten_when_its_time_has_come(rotating: Rota
     await rotating.work()
     client = await rotating.client()
     assert (client.credentials["client_secret"], client.second_secret, client.rotation) == (NEW, None, None)
+
+
+async def test_a_connection_is_tried_again_when_the_client_alone_tells_nothing(rotating: Rotating) -> None:
+    accepts(rotating.simulator, OLD, blames_grant=True)  # a made-up code and a wrong secret are answered alike
+    await rotating.begin()
+    results = []
+    for each in range(14):
+        await rotating.due_now()
+        assert await rotating.world.services.rotation_trials.tick()
+        results = (await rotating.shown())["trials"]
+        if each == 6:
+            accepts(rotating.simulator, OLD, NEW, blames_grant=True)
+    assert [trial["on"] for trial in results[:6]] == ["connection"] * 5 + ["client"]
+    assert (await rotating.shown())["state"] == "promoted"
+
+
+async def test_a_sample_begins_anew_after_a_refusal() -> None:
+    def tried(*results: TrialResult) -> SecretRotation:
+        trials = tuple(Trial(now(), each, None, f"{number}") for number, each in enumerate(results))
+        return SecretRotation(RotationState.rolled_back, now(), now(), 3, trials)
+
+    accepted, refused = TrialResult.accepted, TrialResult.refused
+    assert tried(accepted, accepted).accepted == 2
+    assert tried(accepted, refused).accepted == 0
+    assert tried(accepted, refused, accepted, TrialResult.unclear).accepted == 1
 
 
 async def test_a_client_without_connections_is_tried_by_itself(
@@ -232,7 +256,10 @@ async def test_the_command_rotates_and_tells_what_depends_on_a_client_and_shows_
     accepts(rotating.simulator, OLD, NEW)
     await rotating.work()
     assert (await run("rotation", rotating.client_id))["state"] == "promoted"
+    by_itself = await rotating.written("promote-secret")
     assert (await run("roll-back", rotating.client_id))["in_use"] == "old"
     assert (await run("promote", rotating.client_id))["in_use"] == "new"
+    assert await rotating.written("promote-secret") == by_itself == 1, "only what happened by itself"
+    assert await rotating.written("move-secret-rotation") == 2
     assert (await run("retire", rotating.client_id))["rotation"] == "ended"
     assert (await rotating.client()).credentials["client_secret"] == NEW

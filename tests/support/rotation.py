@@ -10,6 +10,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClientRows
+from keyrack.store.client_rotations import AuthClientRotations
 from support.app import World
 from support.auth_clients import PATH
 from support.grants import is_renewed, stored
@@ -63,6 +64,20 @@ class Rotating:
         for _ in range(steps):
             if not await self.world.services.rotation_trials.tick():
                 return
+
+    async def due_now(self) -> None:
+        """Let the next step be due, however long the worker would wait for it."""
+        client = await self.client()
+        assert client.rotation is not None
+        async with self.world.store.unit(self.world.tenants["Acme"].id, writes=True) as unit:
+            await AuthClientRotations(unit).note_trial(client.id, client.rotation, unit.clock())
+
+    async def written(self, action: str) -> int:
+        """Return how often the audit log of the client's owner has an action."""
+        path = f"/v2/tenants/{self.world.tenants['Acme'].id}/audit-events?filter[action]=auth-client.{action}"
+        answer = await self.admin.get(path)
+        assert answer.status_code == 200, answer.text
+        return len(answer.json()["data"])
 
     async def client(self) -> AuthClient:
         async with self.world.store.unit(self.world.tenants["Acme"].id) as unit:

@@ -104,7 +104,7 @@ INSTALLATION = {
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
     "service/containment/containment.py": "the operator's freezes, and the grants of any tenant that they are about",
     "service/secrets/freeze_watch.py": "what the operator has frozen, in any tenant; ids alone",
-    "service/rotation/rotation_desk.py": "finds the tenant that a client of the operator's command is in",
+    "service/rotation/rotated_clients.py": "finds the tenant that a client of the operator's command is in",
     "service/rotation/trials.py": "claims rotations that are due in any tenant; rotations of global clients",
     "service/single_sign_on/sign_in.py": "finds the tenant of a domain, an address or a state, before anybody is known",
     "service/secrets/refresh/recovery.py": "finds interrupted refreshes in all tenants",

@@ -1,6 +1,5 @@
 """`.../secret-rotation` of auth clients and OAuth clients (extension, decision 47). No document shows a secret."""
 
-from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -18,6 +17,7 @@ from keyrack.model.rotations import RotationState, SecretRotation, Trial, TrialR
 from keyrack.service.clients.live_secrets import SAMPLE
 from keyrack.service.rotation.secret_rotations import SecretRotations
 from keyrack.service.rotation.steps import NewSecret
+from keyrack.validation.fields import Time
 
 KIND = "client-secret-rotation"
 
@@ -26,7 +26,7 @@ class NewSecretAttributes(msgspec.Struct):
     """A new secret; when it ends; on how many connections it is tried."""
 
     client_secret: str
-    secret_expires_at: datetime | UnsetType | None = UNSET
+    secret_expires_at: Time | UnsetType | None = UNSET
     sample: int = SAMPLE
 
 

@@ -1,8 +1,18 @@
 """A client's secret while it is exchanged for another: which one is used, and what came of trying the new one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedClient:
+    """Which client it is: its type as a resource, whose it is (empty: the installation's), and its id."""
+
+    kind: str
+    tenant_id: str
+    id: str
 
 
 class RotationState(StrEnum):
@@ -68,5 +78,16 @@ class SecretRotation:
 
     @property
     def accepted(self) -> int:
-        """On how many of the sample the provider took the new secret."""
-        return sum(trial.result is TrialResult.accepted for trial in self.trials)
+        """How often the provider took the new secret since it last refused it."""
+        results = [trial.result for trial in self.trials]
+        if TrialResult.refused in results:
+            results = results[len(results) - results[::-1].index(TrialResult.refused) :]
+        return results.count(TrialResult.accepted)
+
+    @property
+    def tried_on(self) -> Sequence[str]:
+        """Ids of the connections that were tried since the client alone was: when all were, it is its turn again."""
+        ids = [trial.secret_id for trial in self.trials]
+        if None in ids:
+            ids = ids[len(ids) - ids[::-1].index(None) :]
+        return [each for each in ids if each is not None]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Integer, Table, bindparam, select, update
 
+from keyrack.model.rotations import RotatedClient
 from keyrack.model.secrets import SecretState
 from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import Unit
@@ -36,7 +37,6 @@ _SAMPLE = Query(
     .where(
         _s.auth_client_id == bindparam("client"),
         _s.refreshable,
-        _s.cutover_batch_id.is_(None),
         _s.state == SecretState.ready.value,
         _s.ambiguous_since.is_(None),
         _s.cutover_batch_id.is_(None),
@@ -46,15 +46,6 @@ _SAMPLE = Query(
     .limit(1),
     scans=True,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DueRotation:
-    """A client whose rotation is ours to look at until its lease ends; `kind` is its type as a resource."""
-
-    kind: str
-    tenant_id: str
-    client_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +62,19 @@ class DueRotations:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    async def claim(self, most: int, lease: timedelta) -> Sequence[DueRotation]:
-        """Take on rotations that are due, the longest due first; nobody else does within the lease."""
-        now, found = self._unit.clock(), list[DueRotation]()
+    async def claim(self, most: int, lease: timedelta) -> Sequence[RotatedClient]:
+        """Take on rotations that are due, the longest due first; nobody else does within the lease.
+
+        Args:
+            most: how many of each type of client.
+            lease: for how long.
+        """
+        now, found = self._unit.clock(), list[RotatedClient]()
         for kind, query in _DUE.items():
             for row in await query.rows(self._unit.connection, now=now, most=most):
                 claimed = {"id": row.id, "seen": row.rotation_due_at, "until": now + lease}
                 if await _CLAIM[kind].run(self._unit.connection, **claimed):
-                    found.append(DueRotation(kind, row.tenant_id, row.id))
+                    found.append(RotatedClient(kind, row.tenant_id, row.id))
         return found
 
     async def any(self) -> bool:

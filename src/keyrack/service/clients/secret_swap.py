@@ -111,7 +111,7 @@ class SecretSwaps:
     async def _told(self, unit: Unit, kind: str, client_id: str, state: RotationState, who: Principal) -> None:
         """Write down what happened by itself; what a caller did, its operation writes down."""
         metrics.secret_rotated(state.value)
-        if who.kind is PrincipalKind.system:
+        if who == WORKER:
             await AuditLog(unit).append(who, f"{kind}.{_ACTIONS[state]}", (kind, client_id), ALLOWED)
             log.info("the secret of a client was exchanged", kind=kind, client=client_id, state=state.value)
 

@@ -1,6 +1,7 @@
 """Tries a client at its token endpoint with a code that is made up, to learn whether the client itself is accepted."""
 
 import secrets as random
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,7 +48,7 @@ class TokenAttempts:
         own = await self._tried("a made-up code", profile)
         control = works = None
         if own.verdict is CodeVerdict.code_refused and method is not TokenEndpointAuthMethod.NONE:
-            control = await self._tried("a made-up code and a wrong secret", _with_wrong_secret(profile), wrong=True)
+            control = await self._tried("a made-up code and a wrong secret", with_wrong_secret(profile), wrong=True)
         elif own.verdict is CodeVerdict.client_refused and profile.of_codes is None:
             works = await self._another_way(profile)
         found = [finding_of(own, method, self._subject.places, control=control, works=works)]
@@ -66,18 +67,12 @@ class TokenAttempts:
         return None
 
     async def _tried(self, purpose: str, profile: ClientProfile, *, wrong: bool = False) -> CodeAnswer:
-        code = Secret(f"keyrack-diagnosis-{random.token_urlsafe(24)}")
-        verifier = pkce.new_verifier() if profile.pkce else None
-        redirect_uri = self._subject.redirect_uri or _PLACEHOLDER_REDIRECT
         try:
-            request = authorization_code.build_token_request(
-                profile, code=code, redirect_uri=redirect_uri, verifier=verifier
-            )
+            request, sent = made_up_code_request(profile, self._subject.redirect_uri)
         except UnusableKeyError as error:
             return CodeAnswer(CodeVerdict.unclear, f"nothing was sent, since {error}")
         if wrong and profile.code_authentication.method in SIGNED:
             request = _with_broken_signature(request)
-        sent = [code, profile.client_secret, *([] if verifier is None else [verifier])]
         began = self._clock()
         try:
             answer = await self._exchanges.send(f"Token request with {purpose}", request, sent=sent, shows=False)
@@ -89,7 +84,25 @@ class TokenAttempts:
         return GRANTED
 
 
-def _with_wrong_secret(profile: ClientProfile) -> ClientProfile:
+def made_up_code_request(profile: ClientProfile, redirect_uri: str | None) -> tuple[FormRequest, Sequence[Secret]]:
+    """Return the request that exchanges a code which is made up, and what is secret in it.
+
+    Args:
+        profile: the client.
+        redirect_uri: where its browsers come back to; None: each tenant has its own.
+
+    Raises:
+        UnusableKeyError: the client's key does not go with the algorithm.
+    """
+    code = Secret(f"keyrack-diagnosis-{random.token_urlsafe(24)}")
+    verifier = pkce.new_verifier() if profile.pkce else None
+    request = authorization_code.build_token_request(
+        profile, code=code, redirect_uri=redirect_uri or _PLACEHOLDER_REDIRECT, verifier=verifier
+    )
+    return request, (code, profile.client_secret, *(() if verifier is None else (verifier,)))
+
+
+def with_wrong_secret(profile: ClientProfile) -> ClientProfile:
     """Return a profile with a secret that is none, as long as the client's."""
     length = max(len(profile.client_secret.reveal()), _SHORTEST_SECRET)
     return replace(profile, client_secret=Secret(random.token_hex(length)[:length]))

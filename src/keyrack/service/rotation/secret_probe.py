@@ -5,24 +5,20 @@ grant; of the second there may be no connection yet. A provider that looks at th
 a wrong one by that; the answer to a secret that is surely wrong shows whether it is such a provider.
 """
 
-import secrets as random
 from dataclasses import replace
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, ProviderError, ProviderUnavailable
 from keyrack.model.rotations import TrialResult
-from keyrack.oauth import authorization_code, pkce
 from keyrack.oauth.diagnosis.token_answer import CodeVerdict, judge
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import process_token_response
 from keyrack.provider.client import ProviderClient
 from keyrack.service.clients.auth_client_profile import origin_of
 from keyrack.service.diagnosis.subject import Subject
+from keyrack.service.diagnosis.token_attempts import made_up_code_request, with_wrong_secret
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
 from keyrack.service.secrets.refresh.sending import send
-
-_NOWHERE = "https://keyrack.invalid/callback/oauth2"
-_WRONG = 32
 
 
 class SecretProbe:
@@ -54,22 +50,17 @@ class SecretProbe:
             return TrialResult.refused, own.value
         if own is not CodeVerdict.code_refused:
             return TrialResult.unclear, own.value
-        wrong = await self._verdict(subject, replace(profile, client_secret=Secret(random.token_hex(_WRONG))))
+        wrong = await self._verdict(subject, with_wrong_secret(replace(profile, client_secret=secret)))
         if wrong is CodeVerdict.client_refused:
             return TrialResult.accepted, None
         return TrialResult.unclear, "answers_any_secret_alike"
 
     async def _verdict(self, subject: Subject, profile: ClientProfile) -> CodeVerdict:
-        code = Secret(f"keyrack-rotation-{random.token_urlsafe(24)}")
-        verifier = pkce.new_verifier() if profile.pkce else None
-        redirect_uri = subject.redirect_uri or _NOWHERE
         try:
-            request = authorization_code.build_token_request(
-                profile, code=code, redirect_uri=redirect_uri, verifier=verifier
-            )
+            request, sent = made_up_code_request(profile, subject.redirect_uri)
             async with self._limiter.admit(subject.tenant_id, origin_of(request.url)):
                 answer = await send(self._provider, request, tenant_id=subject.tenant_id)
-            process_token_response(answer, provider=profile.provider, sent=(code, profile.client_secret))
+            process_token_response(answer, provider=profile.provider, sent=sent)
         except (ProviderError, ProviderUnavailable) as error:
             final = () if profile.provider is None else profile.provider.answer.final_errors
             return judge(error, profile.token_endpoint, final).verdict

@@ -7,7 +7,7 @@ from keyrack.model.rotations import RotationState, SecretRotation
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_changing import changed_at_its_scope
 from keyrack.service.clients.auth_client_reading import seen_at_its_scope
-from keyrack.service.rotation.steps import NewSecret, RotationSteps, locked_oauth_client, no_rotation
+from keyrack.service.rotation.steps import NewSecret, RotationSteps, no_rotation
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -108,7 +108,9 @@ class SecretRotations:
 
 async def _locked(scope: Scope, oauth_client_id: str) -> OAuthClient:
     scope.require("tenants.oauth_clients.edit")
-    client = await locked_oauth_client(scope.unit, oauth_client_id)
+    rows = OAuthClientRows(scope.unit)
+    await rows.lock_to_change(oauth_client_id)
+    client = await rows.find(oauth_client_id)
     if client is None:
         raise _unknown()
     scope.audit_target("oauth-client", client.id)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from keyrack import metrics
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotFound, Problem, StateConflict, ValidationFailed
-from keyrack.model.clients import AuthClient, OAuthClient, is_oauth2
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.model.rotations import RotationState, SecretRotation
 from keyrack.oauth.client_auth import METHOD_OF, unfit_for
@@ -24,17 +24,13 @@ from keyrack.service.clients.live_secrets import (
 )
 from keyrack.service.clients.secret_expiry import OUT_OF_RANGE, POINTER, in_range
 from keyrack.service.clients.secret_swap import SecretSwaps
+from keyrack.service.rotation.rotated_clients import Client, rotations_of
 from keyrack.store.auth_client_health import AuthClientHealth
-from keyrack.store.auth_clients import AuthClientRows
-from keyrack.store.client_rotations import AuthClientRotations, OAuthClientRotations
 from keyrack.store.core.unit import Unit
-from keyrack.store.oauth_clients import OAuthClientRows
 
 _SECRET = "/data/attributes/client_secret"  # noqa: S105 - a pointer
 _LONGEST = 4096
 _IS_NEW = {RotationState.trying: False, RotationState.rolled_back: False, RotationState.promoted: True}
-
-Client = AuthClient | OAuthClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +81,10 @@ class RotationSteps:
         _require_fit(client, new)
         now = unit.clock()
         rotation = begun(now, new.sample, new.expires_at)
+        await rotations_of(unit, client).store_rotation(client.id, new.secret, rotation, now)
         if isinstance(client, AuthClient):
-            await AuthClientRotations(unit).store_rotation(client.id, new.secret, rotation, now)
             await AuthClientHealth(unit).forgive(client.id)
             await AuthClientHealth(unit).revive(client.id, self._lead)
-        else:
-            await OAuthClientRotations(unit).store_rotation(client.id, new.secret, rotation, now)
         metrics.secret_rotated(rotation.state.value)
         return rotation
 
@@ -103,15 +97,14 @@ class RotationSteps:
         rotation, second = _rotation_of(client)
         if _IS_NEW[state] is not _IS_NEW[rotation.state]:
             if isinstance(client, AuthClient):
-                swapped: AuthClient | OAuthClient = await self._swaps.use_other(unit, client, state, who)
+                swapped: Client = await self._swaps.use_other(unit, client, state, who)
             else:
                 swapped = await self._swaps.use_other_of_oauth_client(unit, client, state, who)
             return _rotation_of(swapped)[0]
         now = unit.clock()
         after = moved(rotation, state, now, self._retires_after)
         due_at = after.retires_at or (now if state is RotationState.trying else next_try(after, now))
-        rows = AuthClientRotations(unit) if isinstance(client, AuthClient) else OAuthClientRotations(unit)
-        await rows.store_rotation(client.id, second, after, due_at)
+        await rotations_of(unit, client).store_rotation(client.id, second, after, due_at)
         metrics.secret_rotated(state.value)
         return after
 
@@ -122,21 +115,8 @@ class RotationSteps:
             NotFound: the client's secret is not being rotated.
         """
         _rotation_of(client)
-        rows = AuthClientRotations(unit) if isinstance(client, AuthClient) else OAuthClientRotations(unit)
-        await rows.end_rotation(client.id)
+        await rotations_of(unit, client).end_rotation(client.id)
         metrics.secret_rotated("ended")
-
-
-async def locked_auth_client(unit: Unit, client_id: str) -> AuthClient | None:
-    """Return an auth client of the unit's owner, which nobody else changes until the transaction ends."""
-    await AuthClientRows(unit).lock_to_change(client_id)
-    return await AuthClientRows(unit).find(client_id)
-
-
-async def locked_oauth_client(unit: Unit, client_id: str) -> OAuthClient | None:
-    """As `locked_auth_client`, of an OAuth client of the unit's tenant."""
-    await OAuthClientRows(unit).lock_to_change(client_id)
-    return await OAuthClientRows(unit).find(client_id)
 
 
 def no_rotation() -> NotFound:
@@ -144,13 +124,13 @@ def no_rotation() -> NotFound:
     return NotFound("the client's secret is not being rotated")
 
 
-def _rotation_of(client: AuthClient | OAuthClient) -> tuple[SecretRotation, Secret]:
+def _rotation_of(client: Client) -> tuple[SecretRotation, Secret]:
     if client.rotation is None or client.second_secret is None:
         raise no_rotation()
     return client.rotation, client.second_secret
 
 
-def _require_fit(client: AuthClient | OAuthClient, new: NewSecret) -> None:
+def _require_fit(client: Client, new: NewSecret) -> None:
     """Insist that a client can use a new secret.
 
     Raises:

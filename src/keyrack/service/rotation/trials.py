@@ -4,39 +4,32 @@ One step at a time, each stored before the next, so that whoever takes over goes
 not stored is made again, which costs one refresh more.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from keyrack.errors import DatabaseUnavailable, KeyrackError
-from keyrack.model.clients import AuthClient, OAuthClient, is_oauth2
-from keyrack.model.rotations import RotationState, SecretRotation, Trial, TrialResult
+from keyrack.model.clients import AuthClient, is_oauth2
+from keyrack.model.rotations import RotatedClient, RotationState, SecretRotation, Trial, TrialResult
 from keyrack.service.authz.access import ALLOWED, Scope
 from keyrack.service.clients.live_secrets import next_try, tried, with_secret
 from keyrack.service.clients.secret_swap import WORKER
 from keyrack.service.diagnosis.subject import auth_client_subject, oauth_client_subject
+from keyrack.service.rotation.rotated_clients import Client, entered, locked, read, rotations_of
 from keyrack.service.rotation.secret_probe import SecretProbe
-from keyrack.service.rotation.steps import RotationSteps, locked_auth_client, locked_oauth_client
+from keyrack.service.rotation.steps import RotationSteps
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.secret_choice import SecretTrial
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.auth_clients import AuthClientRows
-from keyrack.store.client_rotations import AuthClientRotations, OAuthClientRotations
-from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
-from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.due_rotations import DueRotation, DueRotations
-from keyrack.store.oauth_clients import OAuthClientRows
-from keyrack.store.tenants import TenantRows
+from keyrack.store.due_rotations import DueRotations
 
 log = structlog.get_logger()
 
-_AT_ONCE = 5
-_Client = AuthClient | OAuthClient
+_AT_ONCE = 1
+"""Of each type of client: they are moved on one after the other, which must not take longer than the lease."""
 
 
 class RotationTrials:
@@ -47,7 +40,7 @@ class RotationTrials:
         refresher: refreshes connections with a new secret.
         steps: moves rotations on.
         probe: tries a secret where no connection can be refreshed.
-        lease: seconds for which a rotation is nobody else's; longer than a step.
+        lease: seconds for which a rotation is nobody else's; longer than one step of each type of client.
         public_url: the setting of this name.
         allow_insecure: accept http URLs and private addresses.
     """
@@ -88,12 +81,12 @@ class RotationTrials:
             except DatabaseUnavailable:
                 raise
             except KeyrackError as error:  # it is due again when its lease ends
-                log.warning("a rotation could not be moved on", kind=due.kind, client=due.client_id, reason=str(error))
+                log.warning("a rotation could not be moved on", kind=due.kind, client=due.id, reason=str(error))
         return len(claimed)
 
-    async def _step(self, due: DueRotation) -> None:
-        async with self._unit(due) as unit:
-            client = await _read(unit, due)
+    async def _step(self, due: RotatedClient) -> None:
+        async with entered(self._store, due) as unit:
+            client = await read(unit, due)
         rotation = None if client is None else client.rotation
         if client is None or rotation is None or client.second_secret is None:
             return
@@ -109,15 +102,17 @@ class RotationTrials:
         else:
             await self._note(due, after)
 
-    async def _tried(self, due: DueRotation, client: _Client) -> Trial:
-        """Try the new secret once: on a connection that it was not tried on yet, else on the client alone."""
+    async def _tried(self, due: RotatedClient, client: Client) -> Trial:
+        """Try the new secret once: on a connection that it was not tried on yet, else on the client alone.
+
+        Then the connections have their turn again: what was refused or unclear may not be so any more.
+        """
         secret, rotation = client.second_secret, client.rotation
         assert secret is not None  # noqa: S101 - the caller has looked
         assert rotation is not None  # noqa: S101
         if isinstance(client, AuthClient) and is_oauth2(client.type):
-            known = [trial.secret_id for trial in rotation.trials if trial.secret_id is not None]
             async with self._store.installation() as unit:
-                sample = await DueRotations(unit).next_to_try(client.id, known)
+                sample = await DueRotations(unit).next_to_try(client.id, rotation.tried_on)
             if sample is not None:
                 trial = SecretTrial(secret)
                 await self._refresher.try_secret(sample.tenant_id, sample.secret_id, trial)
@@ -126,7 +121,7 @@ class RotationTrials:
                 return Trial(self._store.clock(), result, error, sample.secret_id)
             if rotation.accepted:  # there are not more connections than these
                 return Trial(self._store.clock(), TrialResult.accepted)
-        async with self._unit(due) as unit:
+        async with entered(self._store, due) as unit:
             scope = Scope(unit, WORKER, Location(unit.tenant_id), frozenset())
             url, insecure = self._public_url, self._allow_insecure
             if isinstance(client, AuthClient):
@@ -137,69 +132,39 @@ class RotationTrials:
         result, error = await self._probe.result(subject, secret)
         return Trial(self._store.clock(), result, error)
 
-    async def _move(self, due: DueRotation, seen: SecretRotation, state: RotationState) -> None:
+    async def _move(self, due: RotatedClient, seen: SecretRotation, state: RotationState) -> None:
         """Use the new secret, or go on with the old one, if the rotation is as it was when the secret was tried."""
-        async with self._unit(due, writes=True) as unit:
-            client = await _locked(unit, due)
+        async with entered(self._store, due, writes=True) as unit:
+            client = await locked(unit, due)
             if client is None or not _is_same(client, seen):
                 return
             after = await self._steps.move(unit, client, state, WORKER)
-            again = await _read(unit, due)
-            if again is not None:  # what was tried last is told beside the new state
-                kept = replace(after, trials=seen.trials, misses=seen.misses)
-                due_at = after.retires_at or next_try(kept, unit.clock())
-                await _rotations(unit, due).note_trial(due.client_id, kept, due_at)
+            kept = replace(after, trials=seen.trials, misses=seen.misses)  # what was tried is told beside the new state
+            due_at = after.retires_at or next_try(kept, unit.clock())
+            await rotations_of(unit, client).note_trial(due.id, kept, due_at)
             if state is RotationState.rolled_back:  # the swap to a new secret has told of itself
-                target = (due.kind, due.client_id)
-                await AuditLog(unit).append(WORKER, f"{due.kind}.roll-back-secret", target, ALLOWED)
-        log.info("a client's new secret was tried", kind=due.kind, client=due.client_id, state=state.value)
+                await AuditLog(unit).append(WORKER, f"{due.kind}.roll-back-secret", (due.kind, due.id), ALLOWED)
+        log.info("a client's new secret was tried", kind=due.kind, client=due.id, state=state.value)
 
-    async def _note(self, due: DueRotation, after: SecretRotation) -> None:
-        async with self._unit(due, writes=True) as unit:
-            client = await _locked(unit, due)
+    async def _note(self, due: RotatedClient, after: SecretRotation) -> None:
+        async with entered(self._store, due, writes=True) as unit:
+            client = await locked(unit, due)
             if client is not None and _is_same(client, after):
-                await _rotations(unit, due).note_trial(due.client_id, after, next_try(after, unit.clock()))
+                await rotations_of(unit, client).note_trial(due.id, after, next_try(after, unit.clock()))
 
-    async def _retire(self, due: DueRotation, seen: SecretRotation) -> None:
+    async def _retire(self, due: RotatedClient, seen: SecretRotation) -> None:
         """Forget the old secret when its time has come."""
-        async with self._unit(due, writes=True) as unit:
-            client = await _locked(unit, due)
+        async with entered(self._store, due, writes=True) as unit:
+            client = await locked(unit, due)
             if client is None or not _is_same(client, seen):
                 return
             if seen.retires_at is not None and seen.retires_at > unit.clock():
-                await _rotations(unit, due).note_trial(due.client_id, seen, seen.retires_at)
+                await rotations_of(unit, client).note_trial(due.id, seen, seen.retires_at)
                 return
             await self._steps.end(unit, client)
-            await AuditLog(unit).append(WORKER, f"{due.kind}.retire-secret", (due.kind, due.client_id), ALLOWED)
-
-    @asynccontextmanager
-    async def _unit(self, due: DueRotation, *, writes: bool = False) -> AsyncIterator[Unit]:
-        if due.tenant_id == INSTALLATION:
-            async with self._store.installation(writes=writes) as unit:
-                yield unit
-            return
-        async with self._store.unit(due.tenant_id, writes=writes) as unit:
-            if writes:
-                await TenantRows(unit).hold()
-            yield unit
+            await AuditLog(unit).append(WORKER, f"{due.kind}.retire-secret", (due.kind, due.id), ALLOWED)
 
 
-async def _read(unit: Unit, due: DueRotation) -> _Client | None:
-    if due.kind == "auth-client":
-        return await AuthClientRows(unit).find(due.client_id)
-    return await OAuthClientRows(unit).find(due.client_id)
-
-
-async def _locked(unit: Unit, due: DueRotation) -> _Client | None:
-    if due.kind == "auth-client":
-        return await locked_auth_client(unit, due.client_id)
-    return await locked_oauth_client(unit, due.client_id)
-
-
-def _rotations(unit: Unit, due: DueRotation) -> AuthClientRotations | OAuthClientRotations:
-    return AuthClientRotations(unit) if due.kind == "auth-client" else OAuthClientRotations(unit)
-
-
-def _is_same(client: _Client, seen: SecretRotation) -> bool:
+def _is_same(client: Client, seen: SecretRotation) -> bool:
     now = client.rotation
     return now is not None and (now.began_at, now.changed_at) == (seen.began_at, seen.changed_at)
