@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support.proofs import ONLY_WHEN_NAMED
+
 pytest_plugins = [  # each after those it imports from
     "support.parts",
     "support.postgres",
@@ -26,24 +28,6 @@ pytest_plugins = [  # each after those it imports from
 if settings.get_current_profile_name() == "default":  # CI has a profile of its own, without deadlines too
     settings.register_profile("unhurried", deadline=None)
     settings.load_profile("unhurried")
-
-
-ONLY_WHEN_NAMED = (
-    "attack",
-    "bench_checks",
-    "chaos",
-    "deploy",
-    "docs",
-    "guides",
-    "high_availability",
-    "key_proofs",
-    "race",
-    "rotation_load",
-    "test_demo.py",
-    "upgrades",
-    "test_twins_of_imported_profiles.py",
-)
-"""What `make test` leaves out and `make proofs` runs, by the last part of its path; some have an own command too."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from conftest import ONLY_WHEN_NAMED
+from support.proofs import ONLY_WHEN_NAMED
 
 ROOT = Path(__file__).parents[2]
 
