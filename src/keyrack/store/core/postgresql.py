@@ -190,8 +190,7 @@ class PostgresqlConnection(Connection):
         except TimeoutError:
             raise
         except UNPREPARED:  # it was not run
-            self._raw.terminate()
-            self._database.lost_statement()
+            self._lost_statement()
             if self._in_transaction and self._has_run:
                 raise
             await self._begin_anew()
@@ -218,6 +217,11 @@ class PostgresqlConnection(Connection):
         self._unfinished, self._has_run = unfinished, True
         return result
 
+    def _lost_statement(self) -> None:
+        """Give a connection up on which a prepared statement was not there any more."""
+        self._raw.terminate()
+        self._database.lost_statement()
+
     async def _begin_anew(self) -> None:
         """Take a new connection, with a transaction if there is to be one."""
         self._raw.terminate()
@@ -242,6 +246,7 @@ class PostgresqlConnection(Connection):
         return Result(rows, len(found))
 
     async def _run_each(self, statement: CompiledStatement, rows: Sequence[Sequence[Any]]) -> int:
+        self._has_run = True
         try:
             if statement.returns_rows:
                 return len(await self._raw.fetchmany(statement.text, rows))
@@ -250,7 +255,11 @@ class PostgresqlConnection(Connection):
             raise ConstraintViolated(
                 broken_rule(error.sqlstate, getattr(error, "constraint_name", None)), statement.text
             ) from error
+        except UNPREPARED:
+            self._lost_statement()
+            raise
         return len(rows)
 
     async def _command(self, text: str) -> None:
+        self._has_run = True
         await self._raw.execute(text)
