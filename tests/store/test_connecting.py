@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import asyncpg
@@ -16,6 +16,7 @@ from keyrack.store.core.connecting import Connector, NamedApart
 from keyrack.store.core.dsn import PostgresTarget, parse_database_url
 from support.postgres import PostgresServer
 from support.process import free_port
+from support.waits_and_faults import until
 
 
 @pytest.fixture
@@ -119,7 +120,31 @@ async def test_attempts_that_are_not_needed_any_more_are_ended(postgres_server: 
     before = asyncio.all_tasks()
     raw = await to(silent, postgres_server.port, of=postgres_server)()
     raw.terminate()
-    assert asyncio.all_tasks() == before
+    await until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_an_attempt_that_is_slow_to_end_delays_nobody_and_what_it_connects_is_closed(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "_HEAD_START_SECONDS", 0.0)
+    made, original, go_on = list[Any](), asyncpg.connect, asyncio.Event()
+
+    async def stubborn(*given: Any, **more: Any) -> Any:
+        raw = await original(*given, **more)
+        made.append(raw)
+        if len(made) == 1:
+            while not go_on.is_set():
+                with suppress(asyncio.CancelledError):
+                    await go_on.wait()
+        return raw
+
+    monkeypatch.setattr(asyncpg, "connect", stubborn)
+    raw = await to(postgres_server.port, postgres_server.port, of=postgres_server)()
+    assert raw is made[1]
+    go_on.set()
+    await until(made[0].is_closed)
+    assert not raw.is_closed()
+    raw.terminate()
 
 
 def options(raw: Any) -> dict[str, int]:

@@ -131,7 +131,7 @@ class Connector:
                     faults.append(fault)
         finally:
             for task in asked:
-                await _let_go(task)
+                _let_go(task)
         raise max(faults, key=_tells)
 
     async def _to(self, server: tuple[str, int]) -> Any:
@@ -173,11 +173,16 @@ async def _takes_writes(raw: Any, wanted: str) -> bool:
         return not await raw.fetchval("SELECT pg_catalog.pg_is_in_recovery()")
 
 
-async def _let_go(task: "asyncio.Task[Any]") -> None:
-    """End an attempt to connect that is no longer needed."""
+def _let_go(task: "asyncio.Task[Any]") -> None:
+    """End an attempt to connect that is no longer needed. Nobody waits for it, so that whoever waits can be stopped."""
+    task.add_done_callback(_ended)
     task.cancel()
-    with suppress(BaseException):
-        (await task).terminate()
+
+
+def _ended(task: "asyncio.Task[Any]") -> None:
+    """Close what an attempt has connected all the same."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().terminate()
 
 
 def _tells(fault: BaseException) -> int:
