@@ -2,8 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+import pytest
+
+from keyrack.errors import DatabaseUnavailable
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
+from keyrack.service.operator import restored
+from keyrack.service.operator.restored import Restored
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.restored_grants import RestoredGrants, newest_change
 from support.app import World
@@ -60,3 +67,34 @@ async def test_the_newest_change_of_any_tenant_is_known(keyrack_on_each: World) 
         newest = await newest_change(unit)
     assert newest is not None
     assert abs(newest - later) < timedelta(milliseconds=1)
+
+
+async def test_a_run_that_breaks_off_has_said_what_it_wrote(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyrack = keyrack_on_each
+    grant, _ = await grants(keyrack, "Acme")
+    await grants(keyrack, "Acme")
+    monkeypatch.setattr(restored, "_AT_ONCE", 1)
+    original, pages = RestoredGrants.in_question, list[str]()
+
+    async def lost(self: RestoredGrants, until: Any, after: str, limit: int) -> Any:
+        if after and not pages:
+            pages.append(after)
+            raise DatabaseUnavailable
+        return await original(self, until, after, limit)
+
+    monkeypatch.setattr(RestoredGrants, "in_question", lost)
+    now = keyrack.store.clock()
+    with pytest.raises(DatabaseUnavailable):
+        await Restored(keyrack.store).report(now, now, limit=9, changes=True)
+
+    async def said() -> int:
+        async with keyrack.store.unit(grant.tenant_id) as unit:
+            return len(await AuditLog(unit).newest({"action": "secret.doubt"}, None, limit=9))
+
+    assert await said() == 1
+    assert (await Restored(keyrack.store).report(now, now, limit=9, changes=True)).doubted == 1
+    assert await said() == 2
+    assert (await Restored(keyrack.store).report(now, now, limit=9, changes=True)).doubted == 0
+    assert await said() == 2, "nothing was changed"

@@ -91,9 +91,8 @@ class Restored:
             ConfigurationError: the moments cannot be right.
         """
         async with self._store.installation() as unit:
-            newest = await newest_change(unit)
+            known = since or await newest_change(unit)
             tenants = [tenant.id for tenant in await TenantRows(unit).list()]
-        known = since or newest
         ended = until or self._store.clock()
         if known is None:
             raise ConfigurationError("nothing has happened in this database; is it the restored one?")
@@ -126,11 +125,11 @@ class Restored:
                         found.add(secret, client.name if client else "", Look.renewed)
                         doubtful.append(secret.id)
                 if changes and doubtful:
-                    doubted += await RestoredGrants(unit).doubt(doubtful, since)
-                last_page = len(page) < _AT_ONCE
-                if changes and last_page and doubted:
-                    await AuditLog(unit).append(OPERATOR, "secret.doubt", ("tenant", tenant_id), ALLOWED)
-            if last_page:
+                    marked = await RestoredGrants(unit).doubt(doubtful, since)
+                    if marked and not doubted:  # with the first, so that a run that breaks off has said so
+                        await AuditLog(unit).append(OPERATOR, "secret.doubt", ("tenant", tenant_id), ALLOWED)
+                    doubted += marked
+            if len(page) < _AT_ONCE:
                 found.doubted += doubted
                 return
             last = page[-1].id
