@@ -180,6 +180,26 @@ async def test_one_client_or_everything_can_be_cut_over(
     assert (await secret_of(world, theirs, "c-0", "Globex")).cutover_batch_id is None
 
 
+async def test_a_grant_that_is_deleted_at_that_moment_ends_no_cutover_early(
+    keyrack_on_each: World, simulator: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL gives fewer rows than a limit allows where somebody else changes one of them just then."""
+    world = keyrack_on_each
+    monkeypatch.setattr("keyrack.service.importers.cutover.AT_ONCE", 2)
+    found = await bring(world, Elsewhere(simulator), file_of(tmp_path))
+    original = AwaitingCutover.of_batch
+    steps: list[int] = []
+
+    async def one_less(self: AwaitingCutover, batch_id: str, after: str, limit: int) -> Any:
+        some = await original(self, batch_id, after, limit if steps else limit - 1)
+        steps.append(len(some))
+        return some
+
+    monkeypatch.setattr(AwaitingCutover, "of_batch", one_less)
+    assert await cut_over(world, found.batch) == 3
+    assert steps == [1, 2, 0]
+
+
 async def test_a_new_consent_makes_a_grant_keyracks_own_and_deleting_one_revokes_nothing(
     keyrack: World, simulator: RunningSimulator, tmp_path: Path
 ) -> None:
@@ -234,7 +254,7 @@ async def test_a_cutover_in_the_middle_of_an_import_stops_it_and_leaves_no_grant
     await asyncio.gather(*tasks)
     await cut_over(world, batch)
     async with world.store.unit(batch.tenant_id, writes=True) as unit:
-        assert await AwaitingCutover(unit).of_batch(batch.id, 10) == {}
+        assert await AwaitingCutover(unit).of_batch(batch.id, "", 10) == {}
     with pytest.raises(StateConflict):
         await bring(world, Elsewhere(simulator), file_of(tmp_path))
 

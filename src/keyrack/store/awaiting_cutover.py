@@ -13,7 +13,13 @@ from keyrack.store.schema import auth_secrets
 
 _s = auth_secrets.c
 _WAITS = _s.cutover_batch_id.is_not(None)
-_STRETCH = select(_s.id, _s.due_at).where(_WAITS).order_by(_s.id).limit(bindparam("most")).with_for_update()
+_STRETCH = (
+    select(_s.id, _s.due_at)
+    .where(_WAITS, _s.id > bindparam("after"))
+    .order_by(_s.id)
+    .limit(bindparam("most"))
+    .with_for_update()
+)
 _OF_BATCH = TenantQuery(auth_secrets, _STRETCH.where(_s.cutover_batch_id == bindparam("batch")), scans=True)
 _OF_CLIENT = TenantQuery(auth_secrets, _STRETCH.where(_s.auth_client_id == bindparam("client")), scans=True)
 _RELEASE = TenantChange(
@@ -49,13 +55,22 @@ class AwaitingCutover(TenantTable):
 
     table = auth_secrets
 
-    async def of_batch(self, batch_id: str, limit: int) -> Mapping[str, datetime | None]:
-        """Return ids and due times of some that an import brought, kept from changing until the transaction ends."""
-        return _by_id(await self.ask(_OF_BATCH, batch=batch_id, most=limit))
+    async def of_batch(self, batch_id: str, after: str, limit: int) -> dict[str, datetime | None]:
+        """Return some that an import brought, kept from changing until the transaction ends.
 
-    async def of_client(self, auth_client_id: str, limit: int) -> Mapping[str, datetime | None]:
-        """Return the same of those of an auth client."""
-        return _by_id(await self.ask(_OF_CLIENT, client=auth_client_id, most=limit))
+        Args:
+            batch_id: the import.
+            after: the id after which the stretch begins: what was let go before is not gone through again.
+            limit: how many at most. There may be fewer although more follow, where somebody else changes some just now.
+
+        Returns:
+            Their due times by id, in the order of these.
+        """
+        return _by_id(await self.ask(_OF_BATCH, batch=batch_id, after=after, most=limit))
+
+    async def of_client(self, auth_client_id: str, after: str, limit: int) -> dict[str, datetime | None]:
+        """Return some of those of an auth client; the rest is as with `of_batch`."""
+        return _by_id(await self.ask(_OF_CLIENT, client=auth_client_id, after=after, most=limit))
 
     async def release(self, due: Mapping[str, datetime | None]) -> None:
         """Let secrets go: once the transaction commits, they are refreshed as all others are, at the given times."""
@@ -70,5 +85,5 @@ async def waiting_counts(unit: Unit) -> Mapping[str, WaitingCount]:
     return {row.cutover_batch_id: WaitingCount(int(row.number), int(row.expired)) for row in rows}
 
 
-def _by_id(rows: Sequence[Any]) -> Mapping[str, datetime | None]:
+def _by_id(rows: Sequence[Any]) -> dict[str, datetime | None]:
     return {row.id: row.due_at for row in rows}

@@ -139,6 +139,8 @@ ODD: dict[str, dict[str, Any]] = {
     "GrantReportRows.clients_of_window": {"after": "", "last": None},
     "GrantReportRows.ending": {"after": "", "last": None},
     "GrantReportRows.idle": {"after": "", "last": None},
+    "AwaitingCutover.of_batch": {"after": ""},
+    "AwaitingCutover.of_client": {"after": ""},
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.append_counted": {"events": [COUNTED]},
     "AuditLog.written_since": {"equal": {}, "since": _BEGINNING},

@@ -16,16 +16,16 @@ from keyrack.service.secrets.refresh.schedule import spread_out
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.awaiting_cutover import AwaitingCutover, WaitingCount, waiting_counts
 from keyrack.store.core.store import Store
-from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
-from keyrack.store.import_batches import ENVIRONMENT, ImportBatch, ImportBatches, all_batches, batch_of_id
+from keyrack.store.import_batches import ENVIRONMENT, ImportBatch, ImportBatches, all_batches
 
 AT_ONCE = 500
 BATCH, CLIENT = "import-batch", "auth-client"
 """What is cut over, as the audit log names it."""
 _ACTION = "import.cutover"
 
-_Some = Callable[[AwaitingCutover, int], Awaitable[Mapping[str, datetime | None]]]
+_Some = Callable[[AwaitingCutover, str, int], Awaitable[dict[str, datetime | None]]]
+"""Lists some of those that are let go, after an id, as many as are asked for at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,10 @@ class Cutover:
         Raises:
             NotFound: there is no such import.
         """
-        async with self._store.installation() as unit:
-            found = await batch_of_id(unit, batch_id)
-            count = (await waiting_counts(unit)).get(batch_id, WaitingCount()).grants
-        if found is None or found.source == ENVIRONMENT:
+        found = next((each for each in await self.status() if each.batch.id == batch_id), None)
+        if found is None:
             raise NotFound("there is no such import")
-        async with self._store.unit(found.tenant_id, writes=True) as unit:
-            await ImportBatches(unit).cut_over(batch_id)
-            await AuditLog(unit).append(OPERATOR, _ACTION, (BATCH, batch_id), "allowed")
-        async for number in self._let_go(found.tenant_id, count, lambda rows, most: rows.of_batch(batch_id, most)):
+        async for number in self._of_batch(found):
             yield number
 
     async def of_client(self, auth_client_id: str) -> AsyncIterator[int]:
@@ -94,7 +89,9 @@ class Cutover:
         for tenant_id in tenants:
             async with self._store.unit(tenant_id, writes=True) as unit:
                 await AuditLog(unit).append(OPERATOR, _ACTION, (CLIENT, auth_client_id), "allowed")
-            async for number in self._let_go(tenant_id, count, lambda rows, most: rows.of_client(auth_client_id, most)):
+            async for number in self._let_go(
+                tenant_id, count, lambda rows, after, most: rows.of_client(auth_client_id, after, most)
+            ):
                 yield number
 
     async def of_everything(self) -> AsyncIterator[int]:
@@ -105,23 +102,31 @@ class Cutover:
         """
         for each in await self.status():
             if each.batch.cut_over_at is None or each.waiting.grants:
-                async for number in self.of_batch(each.batch.id):
+                async for number in self._of_batch(each):
                     yield number
 
+    async def _of_batch(self, found: BatchStatus) -> AsyncIterator[int]:
+        batch = found.batch
+        async with self._store.unit(batch.tenant_id, writes=True) as unit:
+            await ImportBatches(unit).cut_over(batch.id)
+            await AuditLog(unit).append(OPERATOR, _ACTION, (BATCH, batch.id), "allowed")
+        async for number in self._let_go(
+            batch.tenant_id, found.waiting.grants, lambda rows, after, most: rows.of_batch(batch.id, after, most)
+        ):
+            yield number
+
     async def _let_go(self, tenant_id: str, count: int, some: _Some) -> AsyncIterator[int]:
+        last = ""
         while True:
             async with self._store.unit(tenant_id, writes=True) as unit:
-                number = await _release_some(unit, count, some, self._clock())
-            if number:
-                yield number
-            if number < AT_ONCE:
-                return
+                found = await some(AwaitingCutover(unit), last, AT_ONCE)
+                if not found:
+                    return
+                await AwaitingCutover(unit).release(_spread(found, self._clock(), count))
+            yield len(found)
+            last = next(reversed(found))
 
 
-async def _release_some(unit: Unit, count: int, some: _Some, now: datetime) -> int:
-    """Let some secrets go; what is overdue is spread over a time that grows with all there are."""
-    rows = AwaitingCutover(unit)
-    found = await some(rows, AT_ONCE)
-    if found:
-        await rows.release({each: due and spread_out(each, due, now, count) for each, due in found.items()})
-    return len(found)
+def _spread(due: Mapping[str, datetime | None], now: datetime, count: int) -> Mapping[str, datetime | None]:
+    """Return when secrets are due from now on: what is overdue, over a time that grows with all there are."""
+    return {each: at and spread_out(each, at, now, count) for each, at in due.items()}
