@@ -62,7 +62,7 @@ async def test_a_second_run_brings_what_is_new_or_newer(keyrack: World, tmp_path
     older = connection(
         "customer-2", credentials=oauth2(3), last_refresh_success=None, updated_at="2026-11-29T08:00:00Z"
     )
-    rows = [config(secret="cs-2"), newer, older, connection("customer-3")]
+    rows = [config(secret="cs-2", updated_at="2026-11-30T09:00:00Z"), newer, older, connection("customer-3")]
     third = await bring(keyrack, nango(), lines(file, rows))
     assert third.fates == {
         "auth-client crm": "renewed", "auth-secret crm/customer-1": "renewed",
@@ -73,8 +73,13 @@ async def test_a_second_run_brings_what_is_new_or_newer(keyrack: World, tmp_path
     assert secret.credentials["refresh_token"] == "rt-2"
     assert (await secret_of(keyrack, first, "crm/customer-2")).credentials["refresh_token"] == "rt-1"
     assert (await secret_of(keyrack, third, "crm/customer-1")).id == secret.id
-    stale = await bring(keyrack, nango(), lines(file, [config(secret="cs-2"), connection()]))
-    assert stale.fates["auth-secret crm/customer-1"] == "unchanged"
+    stale = await bring(keyrack, nango(), lines(file, [config(), connection()]))
+    assert set(stale.fates.values()) == {"unchanged"}
+    assert "stored is newer" in stale.of("crm").why
+    async with keyrack.store.unit(secret.tenant_id) as unit:
+        client = await AuthClientRows(unit).find(secret.auth_client_id)
+    assert client is not None
+    assert client.credentials["client_secret"] == "cs-2"
     assert (await secret_of(keyrack, first, "crm/customer-1")).credentials["refresh_token"] == "rt-2"
 
 

@@ -24,6 +24,7 @@ _NOT_HERE = "the tenant has no such auth client of an oauth2 type as the mapping
 _NO_COMPONENT = "the tenant does not see a component that it is to be linked to"
 _DELETED = "it was brought before and deleted in Keyrack since; it is not brought again"
 _KEPT = "it was changed in Keyrack since, which counts"
+_OLDER = "what is stored is newer"
 _ANOTHER = "it has another client_id or other addresses than when it was brought; make another auth client"
 
 _Brought = tuple[EntryResult, AuthClient | None]
@@ -136,6 +137,8 @@ class ClientBringer:
         secret = {"client_secret": fresh.get("client_secret")}
         if {**stored.credentials, **secret} != {**fresh, **secret}:
             return replace(unchanged, why=_ANOTHER), stored
+        if found.told_at is not None and entry.told_at is not None and found.told_at < entry.told_at:
+            return replace(unchanged, why=_OLDER), stored
         renewed = EntryResult(_KIND, found.external_id, Outcome.renewed, stored.id)
         client = replace(stored, credentials=self._rules.changed(stored, secret))
         if not wanted.dry_run:
