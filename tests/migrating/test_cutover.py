@@ -17,6 +17,7 @@ from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.cutover import Cutover
 from keyrack.service.importers.other_systems.entries import FoundClient, FoundGrant
 from keyrack.service.importers.other_systems.json_objects import Found
+from keyrack.service.importers.other_systems.undoing import Undoing
 from keyrack.service.importers.platform.exporting import Exporter
 from keyrack.service.importers.platform.importing import Importer
 from keyrack.service.secrets.refresh.schedule import Schedule
@@ -331,4 +332,7 @@ async def test_a_grant_that_awaits_its_cutover_does_so_after_a_move(
     assert moved.cutover_batch_id is not None
     platform = [each for each in await Cutover(keyrack.store, keyrack.store.clock).status() if each.waiting.grants == 1]
     assert [each.batch.source for each in platform] == ["platform"]
+    with pytest.raises(StateConflict, match="cannot be taken back"):
+        await Undoing(keyrack.store).run(platform[0].batch.id)
+    assert platform[0] in await Cutover(keyrack.store, keyrack.store.clock).status(), "it still can be cut over"
     assert await cut_over(keyrack, platform[0].batch) == 1

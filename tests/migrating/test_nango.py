@@ -9,6 +9,9 @@ import pytest
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import BadRequest, ConfigurationError
+from keyrack.service.importers.cutover import Cutover
+from keyrack.service.importers.other_systems import undoing
+from keyrack.service.importers.other_systems.entries import EntryKind
 from keyrack.service.importers.other_systems.nango_export import NangoExport
 from keyrack.service.importers.other_systems.profiles import Profiles
 from keyrack.service.importers.other_systems.target import ClientMapping, Destination, MappingFile
@@ -16,6 +19,8 @@ from keyrack.service.importers.other_systems.undoing import Undoing
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.unit import Unit
+from keyrack.store.import_batches import ImportEntries, ImportEntry
 from support.app import World
 from support.bringing import bring, secret_of, wanted
 from support.nango import KEY, NOW, config, connection, encrypted, encrypted_config, lines, oauth2
@@ -209,6 +214,30 @@ async def test_an_import_that_was_not_cut_over_is_taken_back_and_nothing_is_revo
     await acme.admin.get(f"/v2/workspaces/{acme.workspace_id}/secrets")
     async with keyrack_on_each.store.unit(acme.id) as unit:
         assert await AuditLog(unit).newest({"action": "secret.revoke"}, None, limit=1) == []
+
+
+async def test_an_import_into_which_something_came_while_it_was_taken_back_stays_known(
+    keyrack: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its grants would wait for a cutover that nobody could ask for."""
+    first = await bring(keyrack, nango(), lines(tmp_path / "n", [config(), connection()]))
+    assert first.batch is not None
+    batch = first.batch
+    original = undoing._undo
+
+    async def brought_behind(unit: Unit, kind: EntryKind, *others: Any) -> None:
+        await original(unit, kind, *others)
+        if kind is EntryKind.client:  # the grants have been gone through by then
+            late = ImportEntry("nango", EntryKind.grant, "crm/late", batch.id, "a" * 24, 1, None)
+            await ImportEntries(unit).add([late])
+
+    monkeypatch.setattr(undoing, "_undo", brought_behind)
+    done = await Undoing(keyrack.store).run(batch.id)
+    assert (done.deleted, done.kept, done.gone) == (2, 0, 0)
+    assert [each.batch.id for each in await Cutover(keyrack.store, keyrack.store.clock).status()] == [batch.id]
+    monkeypatch.undo()
+    assert (await Undoing(keyrack.store).run(batch.id)).gone == 1
+    assert await Cutover(keyrack.store, keyrack.store.clock).status() == []
 
 
 @pytest.mark.parametrize("key", ["", "short", "q" * 40, "not base64 at all, but long enough to be one"])

@@ -16,6 +16,8 @@ from keyrack.store.schema import import_batches, import_entries
 
 ENVIRONMENT = "env-vars"
 """The source of what was made of components' variables, which no other system renews: it has no cutover."""
+PLATFORM = "platform"
+"""The source of what awaited its cutover in another installation of Keyrack, and was moved here: it has no entries."""
 
 _b, _e = import_batches.c, import_entries.c
 _NAMED = TenantQuery(
@@ -65,6 +67,7 @@ _OF_BATCH = TenantQuery(
     .limit(bindparam("most")),
     scans=True,
 )
+_ANY = TenantQuery(import_entries, select(_e.external_key).where(_e.batch_id == bindparam("batch")).limit(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,10 @@ class ImportEntries(TenantTable):
         """
         rows = await self.ask(_OF_BATCH, batch=batch_id, what=kind, after=after, most=limit)
         return [_entry(row) for row in rows]
+
+    async def has_any(self, batch_id: str) -> bool:
+        """Tell whether an import has made anything that is not forgotten."""
+        return await self.ask_one(_ANY, batch=batch_id) is not None
 
 
 async def all_batches(unit: Unit) -> Sequence[ImportBatch]:

@@ -17,11 +17,21 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
-from keyrack.store.import_batches import ENVIRONMENT, ImportBatches, ImportEntries, ImportEntry, batch_of_id
+from keyrack.store.import_batches import (
+    ENVIRONMENT,
+    PLATFORM,
+    ImportBatch,
+    ImportBatches,
+    ImportEntries,
+    ImportEntry,
+    batch_of_id,
+)
 from keyrack.store.usage import Usages
 
 _AT_ONCE = 200
+_NONE = "there is no such import"
 _CUT_OVER = "this import was cut over: its grants are renewed here, and the other system's tokens may be dead"
+_MOVED = "these grants came with a platform's file, which may have changed what was there: it cannot be taken back"
 
 
 @dataclass(slots=True)
@@ -50,31 +60,46 @@ class Undoing:
 
         Raises:
             NotFound: there is no such import.
-            StateConflict: it was cut over.
+            StateConflict: it was cut over, or is of another installation of Keyrack.
         """
         async with self._store.installation() as unit:
             batch = await batch_of_id(unit, batch_id)
         if batch is None or batch.source == ENVIRONMENT:
-            raise NotFound("there is no such import")
+            raise NotFound(_NONE)
+        if batch.source == PLATFORM:
+            raise StateConflict(_MOVED)
         done = Undone()
         async with self._store.unit(batch.tenant_id, writes=True) as unit:
             await AuditLog(unit).append(OPERATOR, "import.undo", ("import-batch", batch_id), "allowed")
         for kind in (EntryKind.grant, EntryKind.client):
             after = ""
-            while after is not None:
+            while True:
                 async with self._store.unit(batch.tenant_id, writes=True) as unit:
-                    held = await ImportBatches(unit).hold(batch_id)
-                    if held is None or held.cut_over_at is not None:
-                        raise StateConflict(_CUT_OVER)
+                    await _held(unit, batch)
                     some = await ImportEntries(unit).of_batch(batch_id, kind, after, _AT_ONCE)
                     await _undo(unit, kind, some, done)
                 if len(some) < _AT_ONCE:
                     break
                 after = some[-1].external_key
-        if not done.kept:
-            async with self._store.unit(batch.tenant_id, writes=True) as unit:
+        async with self._store.unit(batch.tenant_id, writes=True) as unit:
+            await _held(unit, batch)
+            if not await ImportEntries(unit).has_any(batch_id):  # nor has anybody brought something meanwhile
                 await ImportBatches(unit).remove(batch_id)
         return done
+
+
+async def _held(unit: Unit, batch: ImportBatch) -> None:
+    """Keep an import from being cut over, and from taking something, until the transaction ends.
+
+    Raises:
+        NotFound: somebody else took it back.
+        StateConflict: it was cut over.
+    """
+    held = await ImportBatches(unit).hold(batch.id)
+    if held is None:
+        raise NotFound(_NONE)
+    if held.cut_over_at is not None:
+        raise StateConflict(_CUT_OVER)
 
 
 async def _undo(unit: Unit, kind: EntryKind, some: Sequence[ImportEntry], done: Undone) -> None:

@@ -20,7 +20,7 @@ from keyrack.store.core.bulk import Bulk
 from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.directory import Directory
-from keyrack.store.import_batches import ImportBatches
+from keyrack.store.import_batches import PLATFORM, ImportBatches
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import RolePolicy, TenantRows
@@ -227,7 +227,7 @@ class Known:
         """Return the import of a tenant's secrets that await their cutover in the file, too (decision 52)."""
 
         async def made() -> str:
-            return (await ImportBatches(self.unit.of_tenant(tenant_id)).obtain("platform", "default")).id
+            return (await ImportBatches(self.unit.of_tenant(tenant_id)).obtain(PLATFORM, "default")).id
 
         return await self._of("cutover_batches", tenant_id, made) or ""
 
