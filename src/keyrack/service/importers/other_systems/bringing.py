@@ -33,7 +33,10 @@ AT_ONCE = 200
 _MEANWHILE = "something that the entries belong to was deleted meanwhile; run it again"
 _CUT_OVER = "this import was cut over, and takes nothing more; for what is new, name another with --batch"
 
+_TAKEN_BACK = "this import was taken back meanwhile; run it again"
+
 Tell = Callable[[EntryResult], None]
+_Bring = Callable[[Unit, Sequence[Any]], Awaitable[Sequence[EntryResult]]]
 
 
 class Bringing:
@@ -72,15 +75,13 @@ class Bringing:
         batch = await self._batch(system, wanted)
         known: dict[str, AuthClient] = {}
 
-        async def clients(unit: Unit, some: Sequence[FoundClient]) -> None:
-            for result, client in await self._clients.bring(unit, system.source, batch, wanted, some):
-                if client is not None:
-                    known[result.external_id] = client
-                tell(result)
+        async def clients(unit: Unit, some: Sequence[FoundClient]) -> Sequence[EntryResult]:
+            brought = await self._clients.bring(unit, system.source, batch, wanted, some)
+            known.update({result.external_id: client for result, client in brought if client is not None})
+            return [result for result, _ in brought]
 
-        async def grants(unit: Unit, some: Sequence[FoundGrant]) -> None:
-            for result in await self._grants.bring(unit, system.source, batch, wanted, some, known):
-                tell(result)
+        async def grants(unit: Unit, some: Sequence[FoundGrant]) -> Sequence[EntryResult]:
+            return await self._grants.bring(unit, system.source, batch, wanted, some, known)
 
         await self._each(wanted, batch, (each for found in read() for each in system.clients(found)), clients, tell)
         await self._each(wanted, batch, (each for found in read() for each in system.grants(found)), grants, tell)
@@ -107,7 +108,7 @@ class Bringing:
         wanted: Import,
         batch: ImportBatch | None,
         entries: Iterator[Any],
-        bring: Callable[[Unit, Sequence[Any]], Awaitable[None]],
+        bring: _Bring,
         tell: Tell,
     ) -> None:
         """Bring entries, some at a time; of one that the file has twice, the second comes in a later step."""
@@ -117,25 +118,26 @@ class Bringing:
                 tell(EntryResult(each.kind, each.external_id, Outcome.left_out, why=each.why))
                 continue
             if each.external_id in some or len(some) == AT_ONCE:
-                await self._some(wanted, batch, list(some.values()), bring)
+                await self._some(wanted, batch, list(some.values()), bring, tell)
                 some = {}
             some[each.external_id] = each
         if some:
-            await self._some(wanted, batch, list(some.values()), bring)
+            await self._some(wanted, batch, list(some.values()), bring, tell)
 
     async def _some(
-        self,
-        wanted: Import,
-        batch: ImportBatch | None,
-        some: Sequence[Any],
-        bring: Callable[[Unit, Sequence[Any]], Awaitable[None]],
+        self, wanted: Import, batch: ImportBatch | None, some: Sequence[Any], bring: _Bring, tell: Tell
     ) -> None:
+        """Bring some entries in one transaction, and tell what became of them once that is committed."""
         try:
             async with self._store.unit(wanted.target.tenant_id, writes=not wanted.dry_run) as unit:
                 if batch is not None and not wanted.dry_run:
                     held = await ImportBatches(unit).hold(batch.id)
-                    if held is None or held.cut_over_at is not None:  # in this moment
+                    if held is None:
+                        raise StateConflict(_TAKEN_BACK)
+                    if held.cut_over_at is not None:  # in this moment
                         raise StateConflict(_CUT_OVER)
-                await bring(unit, some)
+                results = await bring(unit, some)
         except ConstraintViolated:
             raise StateConflict(_MEANWHILE) from None
+        for result in results:
+            tell(result)
