@@ -1,6 +1,7 @@
 """Checks what can be stored and sent again: JSON of well-formed text and bounded depth."""
 
 import math
+import re
 from collections.abc import Iterator
 
 from keyrack.errors import Problem
@@ -9,6 +10,7 @@ from keyrack.validation.pointer import join
 MAX_DEPTH = 100
 MAX_PROBLEMS = 100
 """Problems reported at once; a hostile document could hold hundreds of thousands."""
+_ILL_FORMED = re.compile("[\0\ud800-\udfff]")
 
 
 def unstorable(value: object, pointer: str) -> list[Problem]:
@@ -22,6 +24,8 @@ def unstorable(value: object, pointer: str) -> list[Problem]:
         At most `MAX_PROBLEMS` problems; empty when all is well. An ill-formed member name is reported at its
         parent, since it cannot be printed.
     """
+    if _all_well(value):
+        return []
     problems: list[Problem] = []
     pending: list[tuple[object, str, int]] = [(value, pointer, 0)]
     while pending and len(problems) < MAX_PROBLEMS:
@@ -48,4 +52,27 @@ def _children(item: object, where: str) -> Iterator[tuple[object, str]]:
 
 
 def _well_formed(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    return _ILL_FORMED.search(text) is None
+
+
+def _all_well(value: object) -> bool:
+    """Tell whether nothing is wrong with a value: most are so, and then nobody asks where something stands."""
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, str):
+                if not _well_formed(item):
+                    return False
+            elif isinstance(item, dict):
+                if not all(isinstance(name, str) and _well_formed(name) for name in item):
+                    return False
+                inner.extend(item.values())
+            elif isinstance(item, list):
+                inner.extend(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                return False
+        if not inner:
+            return True
+        level = inner
+    return False
