@@ -55,7 +55,8 @@ MAY_OPEN: Mapping[str, str] = {
 CALLS: Mapping[str, str] = {
     "conformance/installation.py": "twins on this machine, by the developer's command",
     "provider/trace.py": "calls nobody: names of headers",
-    "wiring/services.py": "makes the one client",
+    "wiring/services.py": "hands the client on",
+    "wiring/shared.py": "makes the one client",
     "service/consents/device_authorization.py": "device authorization endpoint of an auth client or its profile",
     "service/consents/long_lived_tokens.py": "token endpoint of an exchange, of an auth client or its profile",
     "service/consents/oauth1_start.py": "endpoint of temporary credentials, of a descriptor, fields a person filled in",
