@@ -1,12 +1,14 @@
 """Judges settings whose values have a form of their own: name servers, networks of proxies, the public address."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from keyrack.errors import ConfigurationError
 
 PREFIX = "KEYRACK_"
 """Of every setting in the environment."""
+EVERYBODY = "*"
+"""In a list of addresses and networks: all there are."""
 
 
 def name_servers(text: str) -> tuple[str, ...]:
@@ -28,18 +30,34 @@ def name_servers(text: str) -> tuple[str, ...]:
     return servers
 
 
-def check_networks(text: str) -> None:
-    """Insist that `trusted_proxies` lists addresses and networks.
+def networks(text: str) -> list[IPv4Network | IPv6Network]:
+    """Return the addresses and networks that a setting lists, without what stands for everybody.
+
+    Raises:
+        ValueError: it lists something else.
+    """
+    return [ip_network(part) for part in map(str.strip, text.split(",")) if part not in ("", EVERYBODY)]
+
+
+def check_networks(name: str, text: str, *, or_everybody: bool = False) -> None:
+    """Insist that a setting lists addresses and networks.
+
+    Args:
+        name: the setting's, without the prefix.
+        text: its value.
+        or_everybody: whether it may have `EVERYBODY`.
 
     Raises:
         ConfigurationError: it does not.
     """
     try:
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            ip_network(part)
+        networks(text)
+        good = or_everybody or EVERYBODY not in text
     except ValueError:
-        problem = f"{PREFIX}TRUSTED_PROXIES must list addresses and networks, such as 10.0.0.0/8"
-        raise ConfigurationError(problem) from None
+        good = False
+    if not good:
+        more = f", or be {EVERYBODY}" if or_everybody else ""
+        raise ConfigurationError(f"{PREFIX}{name} must list addresses and networks, such as 10.0.0.0/8{more}")
 
 
 def _is_address(text: str) -> bool:

@@ -308,7 +308,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if values.get("key_file"):
         values["key_file"] = values["key_file"].expanduser()
     name_servers(values.get("dns_servers", ""))
-    check_networks(values.get("trusted_proxies", ""))
+    check_networks("TRUSTED_PROXIES", values.get("trusted_proxies", ""))
+    check_networks("TRACE_PARENTS", values.get("trace_parents", ""), or_everybody=True)
     if values.get("public_url"):
         values["public_url"] = checked_public_url(values["public_url"])
     return Settings(**values, origins=MappingProxyType(origins), unknown_variables=tuple(sorted(unknown)))

@@ -92,6 +92,10 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:
     for wrong in ("proxy.example", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "*"):
         with pytest.raises(ConfigurationError, match="KEYRACK_TRUSTED_PROXIES"):
             settings_for(tmp_path, trusted_proxies=wrong)
+    for wrong in ("proxy.example", "10.0.0.1/8", "10.*.0.1"):
+        with pytest.raises(ConfigurationError, match="KEYRACK_TRACE_PARENTS"):
+            settings_for(tmp_path, trace_parents=wrong)
+    assert settings_for(tmp_path, trace_parents="10.0.0.0/8, *").trace_parents
 
 
 async def heard(keyrack: World, peer: str, path: str = "/v2/users/nobody", **headers: str) -> str:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from keyrack.api.core.asgi import Scope
+from keyrack.setting_values import networks
 
 _FORWARDED = "forwarded"
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^\s;,"]+)\s*(?:;|$)', re.IGNORECASE)
@@ -22,7 +23,7 @@ class CallerAddress:
     """
 
     def __init__(self, trusted_proxies: str = "", header: str = "x-forwarded-for") -> None:
-        self._proxies = [ip_network(text.strip()) for text in trusted_proxies.split(",") if text.strip()]
+        self._proxies = networks(trusted_proxies)
         self._header = header.encode()
         self._hops = _forwarded if header == _FORWARDED else _listed
 

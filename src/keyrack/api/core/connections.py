@@ -14,6 +14,7 @@ import structlog
 
 from keyrack import metrics
 from keyrack.logs import log_fault
+from keyrack.setting_values import networks
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network
@@ -69,7 +70,7 @@ class Connections:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
-        self._proxies = [ip_network(text.strip()) for text in limits.proxies.split(",") if text.strip()]
+        self._proxies = networks(limits.proxies)
         self._all: dict[Connection, str | None] = {}
         self._served: dict[str | None, set[Connection]] = {}
         self._waiting: dict[str | None, dict[Connection, None]] = {}

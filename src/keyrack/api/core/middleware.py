@@ -54,9 +54,6 @@ class Middleware:
         hot: answers what it can before the framework is asked; None where there is no API.
         metrics_open, trace_parents: the settings of these names.
         over_tls: whether callers come over https.
-
-    Raises:
-        ConfigurationError: `trace_parents` is no list of addresses.
     """
 
     def __init__(

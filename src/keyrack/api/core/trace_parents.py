@@ -1,11 +1,9 @@
 """Takes the trace of a caller (W3C Trace Context) from those that the operator trusts with it."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from keyrack.api.core.asgi import Scope
-from keyrack.errors import ConfigurationError
-
-_EVERYBODY = "*"
+from keyrack.setting_values import EVERYBODY, networks
 
 
 class TraceParents:
@@ -16,18 +14,11 @@ class TraceParents:
 
     Args:
         trusted: the setting `trace_parents`.
-
-    Raises:
-        ConfigurationError: it is no list of addresses.
     """
 
     def __init__(self, trusted: str) -> None:
-        texts = [text.strip() for text in trusted.split(",") if text.strip()]
-        self._everybody = _EVERYBODY in texts
-        try:
-            self._networks = [ip_network(text) for text in texts if text != _EVERYBODY]
-        except ValueError:
-            raise ConfigurationError("KEYRACK_TRACE_PARENTS must list addresses or networks, or be *") from None
+        self._everybody = EVERYBODY in trusted
+        self._networks = networks(trusted)
 
     def of(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
         """Return the `traceparent` of a request, as it came; None if there is none, or it is not to be taken."""
