@@ -53,15 +53,17 @@ def _forwarded(value: str) -> Iterator[str]:
     Read from the end, where the proxies that are believed have written: whatever quotes stand open before that hide
     nothing of it.
     """
-    element = ""
+    parts: list[str] = []
+    open_quote = False
     for part in reversed(value.split(",")):
-        element = f"{part},{element}" if element else part
-        if element.count('"') % 2:
+        parts.append(part)
+        open_quote ^= part.count('"') % 2 == 1
+        if open_quote:
             continue  # the comma was inside of quotes
-        found = _FOR.search(element.strip())
+        found = _FOR.search(",".join(reversed(parts)).strip())
         node = None if found is None else _NODE.fullmatch(found[1].strip('"'))
         yield "" if node is None else node[1] or node[2]
-        element = ""
+        parts = []
 
 
 def _is_address(text: str) -> bool:
