@@ -10,6 +10,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from weakref import WeakValueDictionary
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.wire import ClientCertificate
@@ -34,7 +35,7 @@ class ClientCertificates:
         self._authorities = authorities
         self._most = most
         self._known: OrderedDict[str, OrderedDict[ClientCertificate, ssl.SSLContext]] = OrderedDict()
-        self._making: dict[str, asyncio.Lock] = {}
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def settings(self, certificate: ClientCertificate, tenant_id: str) -> ssl.SSLContext:
         """Return the settings of a tenant's connections that show a certificate.
@@ -45,17 +46,13 @@ class ClientCertificates:
         found = self._used(certificate, tenant_id)
         if found is not None:
             return found
-        turn = self._making.setdefault(tenant_id, asyncio.Lock())
-        try:
-            async with turn:
-                found = self._used(certificate, tenant_id)
-                if found is None:
-                    found = await asyncio.to_thread(_settings, self._authorities, certificate)
-                    self._keep(certificate, tenant_id, found)
-                return found
-        finally:
-            if not turn.locked():
-                self._making.pop(tenant_id, None)
+        turn = self._making.setdefault(tenant_id, asyncio.Lock())  # there for as long as anybody has or awaits it
+        async with turn:
+            found = self._used(certificate, tenant_id)
+            if found is None:
+                found = await asyncio.to_thread(_settings, self._authorities, certificate)
+                self._keep(certificate, tenant_id, found)
+            return found
 
     def _used(self, certificate: ClientCertificate, tenant_id: str) -> ssl.SSLContext | None:
         own = self._known.get(tenant_id)

@@ -13,11 +13,13 @@ import trustme
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ValidationFailed
 from keyrack.oauth.wire import ClientCertificate, FormRequest
+from keyrack.provider import client_certificates
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.client_certificates import ClientCertificates
 from keyrack.provider.trust import Authorities
 from support.certificates import Pair, self_signed
 from support.raw_provider import FakeResolver, LoopbackServers, http_answer
+from support.waits_and_faults import until
 
 AUTHORITY = trustme.CA()
 
@@ -131,6 +133,32 @@ async def test_a_thread_makes_settings_once_and_a_tenant_with_many_makes_room_fo
     assert len(made) == 5
     await kept.settings(own[0], "A")
     assert len(made) == 6, "A's first has made room for A's others"
+
+
+async def test_a_tenant_has_one_thread_also_while_its_turn_passes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    go_on = threading.Event()
+
+    def held(_authorities: Authorities, certificate: ClientCertificate) -> ssl.SSLContext:
+        begun.append(certificate.chain)
+        if len(begun) > 1:
+            go_on.wait(60)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(client_certificates, "_settings", held)
+    kept, own = ClientCertificates(Authorities()), [issued(f"{number}.example") for number in range(3)]
+    try:
+        first, second = (asyncio.create_task(kept.settings(each, "A")) for each in own[:2])
+        await first
+        third = asyncio.create_task(kept.settings(own[2], "A"))
+        await until(lambda: len(begun) > 1)
+        await asyncio.sleep(0.1)
+        assert begun == [each.chain for each in own[:2]], "whoever comes meanwhile waits behind those who waited"
+    finally:
+        go_on.set()
+    await asyncio.gather(second, third)
+    assert len(begun) == 3
+    assert not kept._making
 
 
 @pytest.mark.parametrize("fault", ["another key", "a passphrase", "no certificate"])
