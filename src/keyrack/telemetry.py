@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SERVICE = "keyrack"
 """The name of the service where `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` give none."""
 
+NO_COLLECTOR = "no variable names a collector"
+"""Why a signal is not sent that a setting asks for and the environment does not."""
+
 _PROTOCOL = "http/protobuf"
 _OTLP = "otlp"
 _EXTRA = "opentelemetry.exporter.otlp.proto.http"

@@ -287,3 +287,29 @@ def test_a_disk_that_is_full_and_answers_that_wait_are_told(tmp_path: Path, monk
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "x.partial").touch()
     assert levels(list(machine.spool_findings(settings))) == [("spool", "warning")]
+
+
+def test_a_key_file_that_is_in_use_is_examined_beside_a_key_in_the_environment(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    file = tmp_path / "key"
+    file.touch()
+    file.chmod(0o644)
+    for sources, level in (("env,file", "error"), ("", "ok"), ("file", "error")):
+        settings = Settings(home=tmp_path, key=Secret("unused"), key_file=file, key_sources=sources)
+        assert levels(list(machine.file_findings(settings))) == [("files", level)], sources
+
+
+def test_what_cannot_be_sent_is_told_of_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*, audit_otlp: bool) -> list[tuple[str, str]]:
+        found = machine.settings_findings(Settings(home=tmp_path, audit_otlp=audit_otlp))
+        return [(each.seen.split(" are ")[0], each.where) for each in found if each.check == "telemetry"]
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
+    traces, logs = ("Traces", ""), ("The audit logs", "KEYRACK_AUDIT_OTLP")
+    assert told(audit_otlp=False) == [traces], "the setting asks for logs, no variable does"
+    assert told(audit_otlp=True) == [traces, logs]
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert told(audit_otlp=False) == []
+    assert told(audit_otlp=True) == [logs]
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://127.0.0.1:4318/v1/logs")
+    assert told(audit_otlp=True) == []

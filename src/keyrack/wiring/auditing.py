@@ -16,7 +16,7 @@ from keyrack.service.audit.signing_keys import SigningKeys
 from keyrack.settings import Settings
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.store import Store
-from keyrack.telemetry import Signal, switch
+from keyrack.telemetry import NO_COLLECTOR, Signal, switch
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ def _sink(store: Store, settings: Settings) -> AuditSink | None:
         return None
     found = switch(Signal.logs)
     if not found.on:
-        log.warning("the audit logs are not sent", why=found.why_not or "no variable names a collector")
+        log.warning("the audit logs are not sent", why=found.why_not or NO_COLLECTOR)
         return None
     try:
         return AuditSink(store, OtlpLogs(node_id()))

@@ -5,11 +5,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from keyrack.crypto.kek.sources import FILE, named_sources
 from keyrack.service.operator.doctor.findings import Finding, error, ok, warning
 from keyrack.settings import PREFIX, Settings
 from keyrack.store.core import dsn
 from keyrack.store.spool import Spool
-from keyrack.telemetry import Signal, switch
+from keyrack.telemetry import NO_COLLECTOR, Signal, switch
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -24,12 +25,13 @@ def settings_findings(settings: Settings) -> Iterator[Finding]:
         yield warning("settings", f"These are no settings and are ignored: {names}.", "Correct the names.", names)
     else:
         yield ok("settings", "All variables that look like settings are some.")
-    for signal in Signal:
-        why_not = switch(signal).why_not
-        if why_not is not None:
-            yield warning(
-                "telemetry", f"{signal.value} are asked for and not sent: {why_not}.", "Correct the variable."
-            )
+    traces, logs = switch(Signal.traces), switch(Signal.logs)
+    if traces.why_not is not None:
+        yield warning("telemetry", f"Traces are asked for and not sent: {traces.why_not}.", "Correct the variable.")
+    if settings.audit_otlp and not logs.on:
+        why_not, where = logs.why_not or NO_COLLECTOR, f"{PREFIX}AUDIT_OTLP"
+        change = "Correct the variable, or name a collector."
+        yield warning("telemetry", f"The audit logs are asked for and not sent: {why_not}.", change, where)
 
 
 def file_findings(settings: Settings) -> Iterator[Finding]:
@@ -62,7 +64,7 @@ def _database_files(settings: Settings) -> Iterator[Path]:
 def _open_files(settings: Settings) -> Iterator[Finding]:
     yield from _judged(settings.home, _OTHERS, "700")
     yield from _judged(settings.home / "spool", _OTHERS, "700")
-    if settings.key is None:
+    if FILE in named_sources(settings):
         yield from _judged(settings.effective_key_file, _OTHERS, "600")
         yield from _judged(settings.effective_key_file.parent, _OTHERS_WRITE, "go-w")
     for path in _database_files(settings):
