@@ -295,7 +295,7 @@ def wrong_key(*, throttled: bool) -> None:
 
 
 def throttled(rate: str) -> None:
-    """Count a request over a rate: `caller`, `tenant`, `address`, `wrong_links` or `wrong_passwords`."""
+    """Count a request over a rate: `caller`, `tenant`, `address`, `wrong_links`, `wrong_passwords` or `sign_ins`."""
     _throttled.labels(rate).inc()
 
 
