@@ -1,20 +1,24 @@
 """Entries are sent to a collector over OTLP, each at least once; one that is gone or hangs holds up nothing."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from keyrack import clock
+from keyrack.model.audit import AuditEvent, ChainedEvent
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.audit.audit_sink import AT_ONCE, AuditSink
 from keyrack.service.audit.chainer import Chainer
+from keyrack.service.audit.ocsf import ocsf_event
 from keyrack.service.audit.otlp_logs import OtlpLogs
 from keyrack.service.audit.signing_keys import SigningKeys
+from keyrack.service.authz.operator import OPERATOR, origin
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.audit_sent import AuditSent
 from keyrack.store.core.store import Store
@@ -91,6 +95,26 @@ async def test_a_real_receiver_gets_events_of_ocsf(keyrack_on_each: World, colle
     before = len(collector.logs)
     await all_of(sink)
     assert len(collector.logs) == before, "nothing is sent twice where nothing went wrong"
+
+
+def test_a_command_has_its_user_and_its_machine() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    entry = AuditEvent(
+        "i",
+        at,
+        OPERATOR.name,
+        OPERATOR.kind,
+        "keys.rotate",
+        "key",
+        "k",
+        "allowed",
+        origin({"SUDO_USER": "ad\x1ba"}),
+        None,
+    )
+    told = ocsf_event("", ChainedEvent(entry, 1, b""))
+    assert told["actor"] == {"user": {"name": "ada", "type_id": 1, "type": "User"}, "app_name": "command line"}
+    assert told["src_endpoint"] == {"hostname": socket.gethostname()}
+    assert (OPERATOR.address or "").endswith(f"@{socket.gethostname()}")
 
 
 async def test_a_collector_that_is_away_gets_everything_when_it_is_back(keyrack_on_each: World) -> None:

@@ -6,6 +6,7 @@ every command.
 
 import ast
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from typer.main import get_command
 
 from keyrack.cli import app
+from keyrack.service.authz.operator import origin
 from support.keyrack_processes import bootstrapped, run_command
 
 ROOT = Path(__file__).parents[2]
@@ -180,6 +182,7 @@ def test_commands_that_change_something_are_in_the_log(home: Path, tmp_path: Pat
         for event in json.loads(done("audit", "list", *whose, "--json")):
             if event["actor"] == "command line":
                 found.add(event["action"])
+                assert event["address"] == origin(os.environ)[:64], "from where, too"
     assert found >= {
         "installation.bootstrap", "user.create", "api-key.create", "api-key.revoke", "service-account.create",
         "service-account.delete", "audit-key.rotate", "audit-log.export", "platform.export", "tenant.export",

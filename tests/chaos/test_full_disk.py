@@ -18,7 +18,7 @@ import pytest
 from keyrack.errors import DatabaseUnavailable, DiskFull, ProviderUnavailable
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import Attempt

@@ -186,10 +186,10 @@ async def test_secrets_of_clients_that_have_ended_or_will_are_counted(keyrack: W
 async def test_callers_that_all_have_one_address_look_like_a_proxy(keyrack: World) -> None:
     acme = keyrack.tenants["Acme"]
 
-    async def events(address: str) -> None:
+    async def events(address: str, kind: str = "user") -> None:
         rows = [
             {
-                "id": new_id(), "tenant_id": acme.id, "at": datetime.now(UTC), "actor": "a", "actor_kind": "user",
+                "id": new_id(), "tenant_id": acme.id, "at": datetime.now(UTC), "actor": "a", "actor_kind": kind,
                 "action": "x", "target_type": "flow", "target_id": None, "outcome": "allowed", "address": address,
                 "request_id": "r",
             }
@@ -198,6 +198,7 @@ async def test_callers_that_all_have_one_address_look_like_a_proxy(keyrack: Worl
         async with keyrack.store.installation(writes=True) as unit:
             await unit.connection.execute(insert(audit_events), rows)
 
+    await events("root@machine", "system")
     await events("10.1.2.3")
     found = (await examined(keyrack))["proxy"]
     assert (found.level, "10.1.2.3" in found.seen, found.where) == ("warning", True, "KEYRACK_TRUSTED_PROXIES")

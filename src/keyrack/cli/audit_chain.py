@@ -210,7 +210,7 @@ def rotate_key(*, as_json: Json = False) -> None:
 
     async def rotate(store: "Store") -> Mapping[str, Any]:
         from keyrack.service.audit.signing_keys import SigningKeys
-        from keyrack.service.operator.installation import OPERATOR
+        from keyrack.service.authz.operator import OPERATOR
 
         key = await SigningKeys(store).rotate(OPERATOR)
         return {"id": key.id, "public_key": key.public.hex()}

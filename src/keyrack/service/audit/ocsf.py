@@ -60,6 +60,7 @@ def ocsf_event(tenant_id: str, entry: ChainedEvent) -> dict[str, Any]:
     type_id, type_name = _USER_TYPES.get(event.actor_kind, _SERVICE)
     user = {"name": event.actor, "type_id": type_id, "type": type_name}
     told |= {"user": user} if signs_in else {"actor": {"user": user}}
+    told |= _source(event)
     told["api"] = {"operation": event.action, "service": {"name": "Keyrack"}}
     if event.request_id is not None:
         told["api"]["request"] = {"uid": event.request_id}
@@ -67,11 +68,20 @@ def ocsf_event(tenant_id: str, entry: ChainedEvent) -> dict[str, Any]:
     if event.target_id is not None:
         resource["uid"] = event.target_id
     told["resources"] = [resource]
-    if event.address is not None:
-        told["src_endpoint"] = {"ip": event.address} if _is_address(event.address) else {"name": event.address}
     if event.times is not None and event.first_at is not None:
         told |= {"count": event.times, "start_time": epoch_ms(event.first_at), "end_time": epoch_ms(event.at)}
     return told
+
+
+def _source(event: AuditEvent) -> dict[str, Any]:
+    """Return from where it was done; a command has the user and the machine that it was given on."""
+    if event.address is None:
+        return {}
+    user, at, host = event.address.partition("@")
+    if event.actor_kind is PrincipalKind.system and at:
+        name = {"name": user, "type_id": 1, "type": "User"}
+        return {"actor": {"user": name, "app_name": event.actor}, "src_endpoint": {"hostname": host}}
+    return {"src_endpoint": {"ip": event.address} if _is_address(event.address) else {"name": event.address}}
 
 
 def _activity(action: str) -> int:

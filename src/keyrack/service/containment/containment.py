@@ -15,8 +15,8 @@ from keyrack.model.containment import (
     GrantStatus,
     TargetedGrant,
 )
-from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access import ALLOWED
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.clients.auth_client_profile import origin_of
 from keyrack.service.containment.grant_actions import ContainAction, GrantActions
 from keyrack.store.audit_log import AuditLog
@@ -27,7 +27,6 @@ from keyrack.store.directory import Directory
 from keyrack.store.freezes import Freezes
 from keyrack.store.tenants import TenantRows
 
-OPERATOR = Principal(PrincipalKind.system, "", "operator")
 AT_ONCE = 16
 """Grants that are dealt with at a time, of all tenants in turn."""
 

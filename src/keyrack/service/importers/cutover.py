@@ -11,7 +11,7 @@ from datetime import datetime
 
 from keyrack.clock import Clock
 from keyrack.errors import NotFound
-from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.secrets.refresh.schedule import spread_out
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.awaiting_cutover import AwaitingCutover, WaitingCount, waiting_counts

@@ -16,8 +16,8 @@ from keyrack.descriptor.model import Descriptor
 from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import AlreadyExists, NotFound
 from keyrack.model.components import Component, ComponentAccess
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.clients.oauth_clients import unfit_client
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.components import ComponentEnvironment, ComponentRows
 from keyrack.store.core.store import Store

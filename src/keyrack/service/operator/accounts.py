@@ -8,12 +8,12 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, StateConflict, ValidationFailed
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount, User
 from keyrack.model.tenancy import Tenant
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.authz.permissions import TENANT_ADMIN, normalise
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.identity.console_sign_in import AUDITED
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.identity.password_rules import require_good_password
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.operator.service_accounts import (
     TARGET,
     ServiceAccountChange,

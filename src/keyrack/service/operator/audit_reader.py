@@ -8,7 +8,7 @@ from keyrack.errors import NotFound
 from keyrack.model.audit import AuditEvent
 from keyrack.service.audit.log import EXPORT
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory

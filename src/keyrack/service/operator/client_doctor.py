@@ -7,9 +7,9 @@ from keyrack.errors import NotFound, StateConflict
 from keyrack.ids import is_id
 from keyrack.model.clients import AuthClientFilter, is_oauth2
 from keyrack.service.authz.access import ALLOWED, Scope
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.diagnosis.examination import Diagnosis, Examiner
 from keyrack.service.diagnosis.subject import Subject, auth_client_subject, oauth_client_subject
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_list import AuthClientList, KnownScopes
 from keyrack.store.auth_clients import AuthClientRows

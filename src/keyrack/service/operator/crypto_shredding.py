@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from keyrack.errors import NotFound, StateConflict
-from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.shredding import ShreddedWork

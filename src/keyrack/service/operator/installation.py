@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, StateConflict, WrongKey
-from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.identity import PrincipalKind
 from keyrack.model.tenancy import WorkspaceType
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.authz.permissions import ALL, DEFAULT_ROLES, OWNER, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.tenancy.tenants import first_attributes
@@ -21,9 +22,6 @@ from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
-
-OPERATOR = Principal(PrincipalKind.system, "", "command line")
-"""Who acts when somebody works on the machine itself."""
 
 
 class AlreadySetUp(StateConflict):

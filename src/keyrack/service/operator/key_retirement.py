@@ -9,7 +9,7 @@ from pathlib import Path
 from keyrack.crypto.envelope import DecryptionFailed, key_id_of
 from keyrack.crypto.kek import local, unwraps
 from keyrack.crypto.kek.chain import KeyChain
-from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store

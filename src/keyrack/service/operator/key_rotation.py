@@ -15,7 +15,7 @@ from keyrack.crypto.kek import local, unwraps
 from keyrack.crypto.kek.chain import KeyChain
 from keyrack.errors import ConfigurationError, StateConflict, WrongKey
 from keyrack.model.operations import RunningProcess
-from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store

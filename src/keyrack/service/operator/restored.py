@@ -13,8 +13,8 @@ from enum import StrEnum
 from keyrack.errors import ConfigurationError
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.service.authz.access import ALLOWED
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.clients.auth_client_profile import spends_refresh_tokens
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import find_usable_among
 from keyrack.store.core.store import Store

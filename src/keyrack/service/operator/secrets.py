@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from keyrack.errors import NotFound
 from keyrack.model.secrets import AuthSecret, SecretFilter
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.status import SecretStatus, current_status
 from keyrack.store.audit_log import AuditLog

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from keyrack.errors import NotFound
-from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.rotations import RotationState, SecretRotation
 from keyrack.service.authz.access import ALLOWED
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.rotation.rotated_clients import Client, entered, find_client, locked, read
 from keyrack.service.rotation.steps import NewSecret, RotationSteps, no_rotation
 from keyrack.store.audit_log import AuditLog
@@ -14,7 +14,6 @@ from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 
 T = TypeVar("T")
-OPERATOR = Principal(PrincipalKind.system, "", "operator")
 
 
 class RotationDesk:

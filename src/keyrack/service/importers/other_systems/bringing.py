@@ -9,6 +9,7 @@ from typing import Any
 
 from keyrack.errors import NotFound, StateConflict
 from keyrack.model.clients import AuthClient
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.importers.other_systems.brought_clients import ClientBringer
 from keyrack.service.importers.other_systems.brought_grants import GrantBringer
 from keyrack.service.importers.other_systems.entries import (
@@ -21,7 +22,6 @@ from keyrack.service.importers.other_systems.entries import (
 )
 from keyrack.service.importers.other_systems.json_objects import Found
 from keyrack.service.importers.other_systems.results import Import
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.store import Store

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from keyrack.clock import epoch_ms
 from keyrack.errors import NotFound, StateConflict
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.importers.other_systems.entries import EntryKind
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets

@@ -7,10 +7,10 @@ from sqlalchemy import Table
 
 from keyrack.errors import NotFound
 from keyrack.model import Json
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.importers.platform.format import FORMAT, VERSION
 from keyrack.service.importers.platform.from_rows import Made, Records
 from keyrack.service.importers.platform.importing import Progress
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.store import schema as t
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store

@@ -12,6 +12,7 @@ import msgspec
 
 from keyrack.errors import Problem, StateConflict
 from keyrack.ids import is_id
+from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.platform.catalogue import ComponentKind, OAuthClientKind
 from keyrack.service.importers.platform.clients import AuthClientKind
@@ -24,7 +25,6 @@ from keyrack.service.importers.platform.reading import Report, records
 from keyrack.service.importers.platform.sections import FileSections, OpenFile, again
 from keyrack.service.importers.platform.tenancy import TenantKind, UserKind
 from keyrack.service.importers.platform.told_ids import ToldIds
-from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.bulk import ORDER, Bulk, Complete, RowResult, RowToWrite

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from keyrack import __version__
 from keyrack.clock import Clock, epoch_ms
 from keyrack.errors import DatabaseUnavailable, KeyrackError, StateConflict, WrongKey
+from keyrack.model.identity import PrincipalKind
 from keyrack.model.operations import RunningProcess
 from keyrack.service.operator.doctor.findings import Finding, error, ok, warning
 from keyrack.service.operator.installation import InstallationSetup
@@ -147,7 +148,11 @@ async def proxy_findings(store: Store, trusted_proxies: str) -> list[Finding]:
     """Examine whether all callers seem to have one address: that of a proxy nobody named."""
     async with store.installation() as unit:
         events = await AuditAcrossTenants(unit).newest(None, limit=_EVENTS)
-    seen_from = [each.event.address for each in events if each.event.address]
+    seen_from = [
+        each.event.address
+        for each in events
+        if each.event.address and each.event.actor_kind is not PrincipalKind.system  # commands come from no network
+    ]
     if len(seen_from) < _LEAST_EVENTS:
         return []
     addresses = set(seen_from)
