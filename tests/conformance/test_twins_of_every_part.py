@@ -29,6 +29,7 @@ BY_FIELDS = {
     "headers": {"x-tenant": "{tenant}"},
     "client_authentication": {"method": "fields"},
 }
+NOTHING_ELSE = {"parameters": {"token": None, "token_type_hint": None}, "client_authentication": {"method": "fields"}}
 TENANT = {"tenant": {"title": "Tenant", "default": "main"}}
 PROFILES: dict[str, dict[str, Any]] = {
     "devices": {
@@ -52,6 +53,53 @@ PROFILES: dict[str, dict[str, Any]] = {
         "endpoints": {**ENDPOINTS, "revocation": f"{HOST}/revoke"},
         "revocation": BY_FIELDS,
         "inputs": TENANT,
+    },
+    "revoked-in-the-path": {
+        "endpoints": {**ENDPOINTS, "revocation": f"{HOST}/tokens/{{token}}"},
+        "revocation": {"method": "DELETE", **NOTHING_ELSE, "tokens": ["refresh_token"]},
+    },
+    "revoked-by-itself": {
+        "endpoints": {**ENDPOINTS, "revocation": f"{HOST}/uninstall"},
+        "revocation": {
+            "body": "json",
+            **NOTHING_ELSE,
+            "headers": {"Authorization": "Bearer {token}"},
+            "tokens": ["access_token"],
+        },
+    },
+    "asked-afterwards": {
+        "endpoints": {**ENDPOINTS, "userinfo": f"{HOST}/me"},
+        "inputs": {"site": {"required": False, "example": "acme"}, "place": {"required": False}},
+        "answer": {"token_claims": {"event": "claims.event_id"}},
+        "after_connecting": [
+            {"endpoint": f"{HOST}/sites", "choose": [{"url": "*://{site}.*"}, {}], "learned": {"site_id": "id"}},
+            {
+                "endpoint": f"{HOST}/sites/{{site_id}}",
+                "method": "POST",
+                "body": "json",
+                "parameters": {"query": "{ owner { id } }", "first": 1},
+                "learned": {"owner": {"path": "data.owner.id", "pattern": "([0-9]+)$", "in_base64": True}},
+            },
+            {"endpoint": f"{HOST}/places", "entries": "list", "only": True, "learned": {"place": "name"}},
+            {"endpoint": f"{HOST}/events", "choose": [{"event": "{event}"}], "learned": {"found": "event"}},
+            {"endpoint": f"{HOST}/me", "token_as": "bearer", "learned": {"whole": "details.all"}},
+        ],
+    },
+    "asked-afterwards-without-a-person": {
+        "grant": "client_credentials",
+        "endpoints": {"token": f"{HOST}/token"},
+        "client_authentication": {"method": "client_secret_basic"},
+        "after_connecting": [
+            {
+                "endpoint": f"{HOST}/nodes",
+                "body": "query",
+                "parameters": {"page": 1},
+                "token_as": "basic",
+                "headers": {"X-Version": "1"},
+                "answered": "has_nodes",
+            },
+            {"endpoint": f"{HOST}/installed", "method": "PUT"},
+        ],
     },
     "introspected-otherwise": {
         "endpoints": {**ENDPOINTS, "introspection": f"{HOST}/introspect", "revocation": f"{HOST}/revoke"},
@@ -82,14 +130,23 @@ def test_every_part_holds_against_its_twin() -> None:
     assert differing(reports) == {}
     held = {each.name: {step.name for step in each.steps if step.outcome is Outcome.held} for each in reports}
     whole = {"consent", "token", "refresh", "error"}
-    assert {name for name, steps in held.items() if not whole <= steps} == {"certified-beside"}
-    assert whole - held["certified-beside"] == {"consent"}, "nobody has to agree"
+    by_themselves = {"certified-beside", "asked-afterwards-without-a-person"}
+    assert {name for name, steps in held.items() if not whole <= steps} == by_themselves
+    assert [whole - held[name] for name in by_themselves] == [{"consent"}, {"consent"}], "nobody has to agree"
     assert {name for name, steps in held.items() if "introspection" in steps} == {
         "introspected-otherwise", "introspected-usually",
     }  # fmt: skip
     assert {name for name, steps in held.items() if "revoke" in steps} == {
         "revoked-otherwise", "introspected-otherwise", "certified", "self-certified",
+        "revoked-in-the-path", "revoked-by-itself",
     }  # fmt: skip
+    calls = {
+        each.name: [request for request in each.requests if request["request"] == "after_connecting"]
+        for each in reports
+    }
+    assert [len(calls[name]) for name in ("asked-afterwards", "asked-afterwards-without-a-person")] == [4, 2]
+    paths = next(each.requests for each in reports if each.name == "revoked-in-the-path")
+    assert [each["address"] for each in paths if each["request"] == "revocation"] == [f"{HOST}/tokens/***"]
     asked = {each.name: [request["request"] for request in each.requests] for each in reports}
     assert asked["devices"][:3] == ["device_authorization", "token", "token"], "once too early"
     assert asked["pushed"][:2] == ["pushed_authorization", "authorization"]
@@ -176,7 +233,7 @@ def test_a_pushed_request_counts_once_and_only_if_it_was_pushed() -> None:
     [
         ({"parameters": {"token": "mine"}}, "/parameters/token"),
         ({"rename": {"token_type_hint": "client_id"}}, "/rename/token_type_hint"),
-        ({"method": "DELETE"}, "/method"),
+        ({"method": "PATCH"}, "/method"),
         ({"headers": {"Host": "x"}}, "/headers/Host"),
         ({"parameters": {"x": "{nothing}"}}, "/parameters/x"),
         ({"parameters": {"key": "{client_secret}"}}, ""),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keyrack.errors import ValidationFailed
-from keyrack.oauth.profiles import answer_parts, model, request_parts
+from keyrack.oauth.profiles import answer_parts, call_parts, model, request_parts
 from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.kinds import AuthMethod
 from keyrack.service.clients.profile_rules import ProfileRules
@@ -19,10 +19,12 @@ PARTS = {
     "`client_authentication`": request_parts.ClientAuthentication,
     "`authorization`": request_parts.AuthorizationRequest,
     "`token`, `refresh` and `exchange`": request_parts.TokenRequest,
-    "`revocation` and `introspection`": request_parts.EndpointRequest,
+    "`revocation`": request_parts.RevocationRequest,
+    "`introspection`": request_parts.EndpointRequest,
     "`scopes`": request_parts.Scopes,
     "`callback`": answer_parts.Callback,
     "`answer`": answer_parts.Answer,
+    "`after_connecting`, each": call_parts.Call,
     "`lifetimes`": answer_parts.Lifetimes,
     "`oauth1`": request_parts.OAuth1,
     "`assertion`": request_parts.Assertion,

@@ -28,6 +28,7 @@ from support.app import World
 from support.consent import connect as connect_credential
 from support.grants import add_auth_client, add_secret, component_for, mint, stored
 from support.keyrack_processes import environment
+from support.raw_provider import RawProvider
 
 
 async def connected(
@@ -159,6 +160,29 @@ async def test_revoked_grants_are_dead_at_the_provider_and_here_and_each_is_told
     assert works(simulator, others[0]) == [True, True]
     ended = [await stored(world.store, secret) for secret in secrets]
     assert [each.state for each in ended] == [SecretState.error] * 3
+
+
+async def test_grants_are_revoked_as_the_client_s_profile_says(
+    keyrack: World, simulator: RunningSimulator, raw_provider: RawProvider
+) -> None:
+    revocation = {
+        "body": "json",
+        "parameters": {"token": None, "token_type_hint": None},
+        "headers": {"Authorization": "Bearer {token}"},
+        "client_authentication": {"method": "fields"},
+        "tokens": ["access_token"],
+    }
+    url = raw_provider.url
+    endpoints = {"authorization": f"{url}/a", "token": f"{url}/t", "revocation": f"{url}/uninstall"}
+    profile = {"name": "own", "endpoints": endpoints, "revocation": revocation}
+    (secret,) = await connected(keyrack, simulator, 1, provider_profile=profile, revocation_uri=endpoints["revocation"])
+    (told,) = await contained(keyrack, FreezeKind.client, secret.auth_client_id)
+    assert told.facts["access_token"] == "revoked"
+    assert (told.facts["refresh_token"], told.facts["why"]) == ("alive", "no_revocation_endpoint")
+    (request,) = raw_provider.requests
+    assert request.startswith(b"POST /uninstall ")
+    assert f"Bearer {secret.credentials['access_token']}\r\n".encode() in request
+    assert request.endswith(b"\r\n\r\n{}")
 
 
 async def test_what_is_not_dead_says_why_and_is_tried_again_when_it_is_begun_again(

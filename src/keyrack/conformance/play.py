@@ -30,7 +30,8 @@ from keyrack.simulator.twin.expectation import Difference
 from keyrack.simulator.twin.oauth1 import OAuth1Twin
 from keyrack.simulator.twin.orders import Reading
 from keyrack.simulator.twin.registration import Registration
-from keyrack.simulator.twin.twin import ACCOUNT, ACCOUNT_ID, LIFETIME, REFUSAL, USER_CODE, VERIFICATION_URI, Twin
+from keyrack.simulator.twin.state import ACCOUNT, ACCOUNT_ID
+from keyrack.simulator.twin.twin import LIFETIME, REFUSAL, USER_CODE, VERIFICATION_URI, Twin
 from keyrack.validation.unvalidated import Unvalidated
 
 CLIENT_ID, CLIENT_SECRET = "twin+client/1", "a %secret+/=& of more than 32 letters"
@@ -74,7 +75,7 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
         None if certificate is None else certificate.der,
     )
     for turn in range(rounds(profile.answer)):
-        twin = Twin(profile, registered, told(profile, values), turn)
+        twin = Twin(profile, registered, told=told(profile, values), turn=turn)
         made.server.twin = twin
         player = _Player(made, profile, client, twin)
         steps = await player.connection(whole=turn == 0)
@@ -251,6 +252,7 @@ class _Player:
         problems = self._tokens_differ(secret)
         if self._profile.grant not in DIRECT_GRANTS:  # whose account it is, is asked for people who connect theirs
             problems += self._account_differs(secret)
+        problems += self._learned_differs(secret)
         if not self._twin.says_lifetime and not self._twin.turn:
             lifetime = self._profile.lifetimes.access_token
             if lifetime and secret.expires_at != _after(secret, lifetime):
@@ -271,6 +273,7 @@ class _Player:
             return self._step("refresh", lines_of(error))
         secret = await self._secret(secret_id)
         problems = list(self._tokens_differ(secret))
+        problems += self._learned_differs(secret)
         if self._twin.access_token == before:
             problems.append("the twin was not asked for a new token")
         if secret.expires_at != _after(secret, LIFETIME):
@@ -319,8 +322,7 @@ class _Player:
         if self._profile.endpoints.revocation is None:
             return self._step("revoke", nothing="the profile names no revocation endpoint")
         await self._services.revoker.tick()
-        wanted = {each for each in (self._twin.access_token, self._twin.refresh_token) if each}
-        missing = wanted - set(self._twin.revoked)
+        missing = set(self._twin.revocable) - set(self._twin.revoked)
         return self._step("revoke", ["not every token was revoked (/endpoints/revocation)"] if missing else [])
 
     async def _secret(self, secret_id: str) -> AuthSecret:
@@ -341,6 +343,18 @@ class _Player:
         if granted and self._profile.answer.scope and not found.get("scope"):
             problems.append("the granted scope was not found (/answer/scope)")
         return problems
+
+    def _learned_differs(self, secret: AuthSecret) -> list[str]:
+        """Return what was to be learned after connecting, or of the access token, and was not kept."""
+        kept, filled_in = secret.credentials.get("undefined_params") or {}, self._fields()
+        calls = [(number, name) for number, call in enumerate(self._profile.after_connecting) for name in call.tells]
+        places = {name: f"/after_connecting/{number}" for number, name in reversed(calls)}
+        places |= {name: f"/answer/token_claims/{name}" for name in self._profile.answer.token_claims}
+        return [
+            f"{name} was not kept of what the provider told ({place})"
+            for name, place in places.items()
+            if name not in filled_in and kept.get(name) != self._twin.told[name]
+        ]
 
     def _account_differs(self, secret: AuthSecret) -> list[str]:
         """Return what of the account, and of what is learned, is not what the twin has told."""

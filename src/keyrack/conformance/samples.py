@@ -29,6 +29,7 @@ _CANDIDATES = (
     "2024-01",
     "v1",
 )
+_NEEDED = Input()
 _ORIGIN = "https://{}.example.com"
 
 
@@ -36,15 +37,17 @@ def filled_in(profile: ProviderProfile, private_key: str = "") -> dict[str, str]
     """Return a value for each input that somebody fills in: its example, what is usual, or a text of its form.
 
     Args:
-        profile: whose inputs.
+        profile: whose inputs; those that the provider is asked for, and need not be filled in, are not.
         private_key: in PEM, for the input that is the key of assertions.
 
     Raises:
         ValidationFailed: there is an input that nothing is known for; it needs an `example`.
     """
     found: dict[str, str] = {}
+    told_later = {name for call in profile.after_connecting for name in call.tells}
+    asked = {name for name in told_later if not profile.inputs.get(name, _NEEDED).required}
     for name, said in profile.inputs.items():
-        if said.learned:
+        if said.learned or name in asked:
             continue
         if name in placeholders_of(profile.assertion.key or ()):
             found[name] = private_key
@@ -67,9 +70,7 @@ def told(profile: ProviderProfile, filled: Mapping[str, str]) -> dict[str, str]:
         filled: what was filled in; a provider tells the same where it tells that too.
     """
     found: dict[str, str] = {}
-    for number, name in enumerate(
-        dict.fromkeys((*profile.callback.learned, *profile.answer.learned, *profile.answer.userinfo_learned))
-    ):
+    for number, name in enumerate(profile.learned):
         said = profile.inputs.get(name, Input())
         usual = _ORIGIN.format(f"told-{number}") if _begins_address(profile, name) else f"told-{number}"
         found[name] = filled.get(name) or (said.enum[-1] if said.enum else usual)

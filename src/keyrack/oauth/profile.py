@@ -44,6 +44,7 @@ class ClientProfile:
         account: where the provider says whose account it is (decision 33).
         provider: what the provider wants otherwise than the standards have it; None: nothing.
         values: for the placeholders of the provider's profile; some may be secret.
+        client_values: those of `values` that whoever made the client has filled in, or the profile lists.
         signer: how the client signs, where it does so instead of sending a secret.
         of_codes: how it authenticates when it exchanges a code, if that is another way.
         of_refreshes: how it authenticates when it refreshes tokens, if that is another way.
@@ -75,6 +76,7 @@ class ClientProfile:
     account: AccountSource = NOTHING_KNOWN
     provider: ProviderProfile | None = field(default=None, repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    client_values: Mapping[str, str] = field(default_factory=dict, repr=False)
     signer: AssertionSigner | None = None
     of_codes: RequestAuthentication | None = None
     of_refreshes: RequestAuthentication | None = None

@@ -1,14 +1,16 @@
 """Token revocation (RFC 7009)."""
 
-from enum import StrEnum
+from urllib.parse import quote
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.client_auth import RequestAuthentication, authenticate
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.answers import as_usual, says_failure
+from keyrack.oauth.profiles.kinds import TokenTypeHint
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.requests import as_asked
+from keyrack.oauth.profiles.templates import TOKEN
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.token_response import members_of, require_sound
@@ -17,13 +19,6 @@ from keyrack.oauth.wire import ClientCertificate, FormRequest, RawResponse
 _TEMPORARY = frozenset({408, 425, 429})
 _GONE_ALREADY = frozenset({"invalid_token", "token_revoked", "token_expired"})
 """What Google and others answer, against RFC 7009 section 2.2, for a token that is not valid any more."""
-
-
-class TokenTypeHint(StrEnum):
-    """What kind of token is to be revoked (RFC 7009 section 2.1, `token_type_hint`)."""
-
-    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a kind
-    ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a kind
 
 
 def build_revocation_request(
@@ -40,7 +35,7 @@ def build_revocation_request(
     Revoking a refresh token should also end the access tokens of its grant (RFC 7009 section 2.1); not all do.
 
     Args:
-        endpoint: the revocation endpoint, its own query kept.
+        endpoint: the revocation endpoint, its own query kept; the token stands for a `{token}` in it.
         token: what is revoked.
         hint: which kind of token it is; a server that does not know the hint looks everywhere.
         by: how the client authenticates: as at the token endpoint, unless its provider's profile says otherwise.
@@ -53,7 +48,13 @@ def build_revocation_request(
     """
     asked = (("token", token.reveal()), ("token_type_hint", hint.value))
     form, authorization = authenticate(asked, by, client_id, client_secret, endpoint)
-    return FormRequest(endpoint, form, authorization, certificate=certificate)
+    address = endpoint.replace(f"{{{TOKEN}}}", quote(token.reveal(), safe=""))
+    return FormRequest(address, form, authorization, certificate=certificate)
+
+
+def revocable_tokens(provider: ProviderProfile | None) -> tuple[TokenTypeHint, ...]:
+    """Return the kinds of token that a provider revokes: both, unless its profile says which."""
+    return tuple(TokenTypeHint) if provider is None else provider.revocation.tokens or tuple(TokenTypeHint)
 
 
 def build_client_revocation(profile: ClientProfile, endpoint: str, token: Secret, hint: TokenTypeHint) -> FormRequest:
@@ -74,7 +75,7 @@ def build_client_revocation(profile: ClientProfile, endpoint: str, token: Secret
     )
     if profile.provider is None:
         return request
-    return as_asked(request, profile.provider.revocation, profile.placeholders)
+    return as_asked(request, profile.provider.revocation, {**profile.placeholders, TOKEN: token.reveal()})
 
 
 def process_revocation_response(

@@ -28,11 +28,11 @@ class FormRequest:
     Some providers want their parameters otherwise; `body` and `method` say so.
 
     Attributes:
-        url: absolute URL, its own query string kept.
+        url: absolute URL, its own query string kept; left out of the repr, since some have a token in it.
         form: members of the body in order; values may be secret, so it is left out of the repr.
         authorization: value of the `Authorization` header, or None for no header.
         accept: value of the `Accept` header (contract section 20.3).
-        method: of HTTP: `POST`, or `GET`, which has no body.
+        method: of HTTP: `POST` or `PUT`; `GET` and `DELETE` have no body.
         body: how the members are written: `form`, `json` as texts of one object, or `query` behind the address.
         headers: further headers; values may be secret.
         literals: members of the form that JSON has as numbers or truth values, not as texts.
@@ -42,7 +42,7 @@ class FormRequest:
             3, `jti`); None: it can be sent again as it is.
     """
 
-    url: str
+    url: str = field(repr=False)
     form: tuple[tuple[str, str], ...] = field(repr=False)
     authorization: Secret | None = None
     accept: str = "application/json"

@@ -59,7 +59,7 @@ def build_consents(shared: Shared) -> ConsentServices:
         LongLivedTokens(provider),
         targets,
         IdTokens(issuers),
-        ProviderAccounts(shared.userinfo, issuers),
+        ProviderAccounts(shared.userinfo, issuers, shared.after_connecting),
         now,
     )
     devices = DeviceProgressReader(store, targets, now)

@@ -54,7 +54,9 @@ def build_secrets(shared: Shared, authentication: Authentication) -> SecretServi
     store.keyring.follow(AccessChanges(listener, points.version, channel=KEY_CHANNEL, exact=True))
     callers = PrincipalCache(authentication, access, AccessChanges(listener, points.version), now)
     freezes, last_use = FreezeWatch(store), LastUse(store, now)
-    direct_grants = DirectGrants(store, access, provider, refreshing.limiter, allow_insecure=insecure, clock=now)
+    direct_grants = DirectGrants(
+        store, access, provider, refreshing.limiter, shared.after_connecting, allow_insecure=insecure, clock=now
+    )
     introspection = Introspection(provider, allow_insecure=insecure)
     return SecretServices(
         credentials=Credentials(access),

@@ -12,6 +12,7 @@ from keyrack.service.authz.access import Access
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.secrets import revocation
+from keyrack.service.secrets.after_connecting import AfterConnecting
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
 from keyrack.service.secrets.refresh.leased_refresh import Timing
@@ -43,6 +44,7 @@ class Shared:
         provider: calls providers.
         issuers: what authorization servers say of themselves.
         userinfo: asks providers whose account it is.
+        after_connecting: makes the calls that provider profiles want made once an account is connected.
         spool: answers of providers that wait on this machine.
         refreshing: the refresh engine.
     """
@@ -55,6 +57,7 @@ class Shared:
     provider: ProviderClient
     issuers: ServerMetadata
     userinfo: UserInfo
+    after_connecting: AfterConnecting
     spool: Spool
     refreshing: RefreshParts
 
@@ -88,6 +91,7 @@ def build_shared(store: Store, settings: Settings, now: Clock, provider: Provide
         provider=provider,
         issuers=ServerMetadata(provider),
         userinfo=UserInfo(provider, allow_insecure=settings.allow_insecure_providers),
+        after_connecting=AfterConnecting(provider, allow_insecure=settings.allow_insecure_providers),
         spool=spool,
         refreshing=composition.build_refreshing(
             store, provider, spool, listener, _refresh_settings(settings), revocation.enqueue_orphan, now

@@ -5,7 +5,8 @@ import pytest
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
-from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
+from keyrack.oauth.profiles.kinds import TokenTypeHint
+from keyrack.oauth.revocation import build_revocation_request, process_revocation_response
 from keyrack.oauth.wire import AnswerFault, RawResponse
 
 ENDPOINT = "https://as.example/revoke?tenant=a"

@@ -151,6 +151,44 @@ def test_scripts_that_ask_once_are_said_by_the_profile_and_others_are_named() ->
         assert one(post_connection_script=script).not_expressed == ("post_connection_script",)
 
 
+API = {"proxy": {"base_url": "https://api.${connectionConfig.place}.p.example/ || https://api.p.example"}}
+
+
+def test_scripts_that_ask_in_turn_ask_the_api_that_the_entry_names() -> None:
+    found = one(post_connection_script="jiraPostConnection", **API)
+    assert found.lossless, found.not_expressed
+    assert [call.endpoint for call in found.profile.after_connecting[:2]] == [
+        (f"https://api.{{place}}.p.example{path}", f"https://api.p.example{path}")
+        for path in ("/oauth/token/accessible-resources", "/ex/jira/{cloudId}/rest/api/3/myself")
+    ]
+    assert one(post_connection_script="microsoftTeamsPostConnection").profile.answer.token_claims == {"tenantId": "tid"}
+    config = {"username": {"type": "string"}, "password": {"type": "string", "secret": True}}
+    params = {"authorization_params": {"u": "${connectionConfig.username}", "p": "${connectionConfig.password}"}}
+    forgetting = one(post_connection_script="bullhornPostConnection", connection_config=config, **params)
+    assert {name for name, said in forgetting.profile.inputs.items() if said.once} == {"username", "password"}
+
+
+def test_scripts_that_revoke_are_the_revocation() -> None:
+    found = one(pre_connection_deletion_script="hubspotPreConnectionDeletion")
+    assert found.lossless, found.not_expressed
+    assert found.profile.revocation.method == "DELETE"
+    assert "token" not in found.profile.inputs
+    linear = one(pre_connection_deletion_script="linearPreConnectionDeletion", **API)
+    assert linear.profile.revocation.headers == {"Authorization": "Bearer {token}"}
+    assert one(pre_connection_deletion_script="linearPreConnectionDeletion").not_expressed == (
+        "pre_connection_deletion_script",
+    )
+
+
+def test_a_client_that_is_called_as_a_person_is_so_with_its_own_grant_only() -> None:
+    (machine,) = converted({"p": {**BASE, "auth_mode": "OAUTH2_CC", "token_request_auth_method": "custom"}})
+    assert machine.lossless, machine.not_expressed
+    assert machine.profile.token.parameters == {
+        "grant_type": None, "username": "{client_id}", "password": "{client_secret}",
+    }  # fmt: skip
+    assert machine.profile.answer.access_token == ("access_token", "jwt")
+
+
 def test_whole_hosts_are_the_clients_and_what_is_told_is_one_of_those_that_are_named() -> None:
     config = {"host": {"type": "string", "example": "a.b"}, "place": {"enum": ["eu", "us"]}, "key": {"automated": True}}
     token = "https://accounts.${connectionConfig.place}.example || ${connectionConfig.server}/t"

@@ -17,12 +17,12 @@ from keyrack.oauth.client_auth import TokenEndpointAuthMethod as Method
 from keyrack.oauth.long_lived import build_exchange_request
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.kinds import Grant
+from keyrack.oauth.profiles.kinds import Grant, TokenTypeHint
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.request_parts import TokenRequest
 from keyrack.oauth.profiles.requests import refresh_of
 from keyrack.oauth.refresh_token import build_refresh_request
-from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request
+from keyrack.oauth.revocation import build_revocation_request
 from keyrack.oauth.wire import FormRequest
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_profile import client_profile

@@ -72,6 +72,7 @@ CALLS: Mapping[str, str] = {
     "service/operator/doctor/installation_doctor.py": "hands the client on",
     "service/operator/doctor/network.py": "origins of auth clients: connects, and sends nothing",
     "service/rotation/secret_probe.py": "token endpoint of an auth client, with its new secret",
+    "service/secrets/after_connecting.py": "calls after connecting of an auth client's profile",
     "service/secrets/direct_grants.py": "token endpoint of an auth client or its profile",
     "service/secrets/introspection.py": "introspection endpoint of a profile",
     "service/secrets/refresh/composition.py": "hands the client on",

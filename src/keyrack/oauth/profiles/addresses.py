@@ -47,23 +47,30 @@ def has_fixed_end(behind: str) -> bool:
     return _FIXED_END.fullmatch(behind) is not None
 
 
-def filled_address(template: Template, of_client: Mapping[str, str], of_connection: Mapping[str, str]) -> str | None:
+def filled_address(
+    template: Template, of_client: Mapping[str, str], of_connection: Mapping[str, str], later: str | None = None
+) -> str | None:
     """Return the first alternative of an address whose placeholders all have a value that their place allows.
 
     Args:
         template: the address.
         of_client: what was filled in for the client; it counts before what a connection has.
         of_connection: what was filled in for the connection, or learned.
+        later: a placeholder that stays as it is, in a path or a query, and is filled in later.
 
     Returns:
         The address, or None if none of the alternatives can be filled in.
     """
-    return next((made for text in alternatives(template) if (made := _filled(text, of_client, of_connection))), None)
+    texts = alternatives(template)
+    return next((made for text in texts if (made := _filled(text, of_client, of_connection, later))), None)
 
 
-def _filled(text: str, of_client: Mapping[str, str], of_connection: Mapping[str, str]) -> str | None:
+def _filled(text: str, of_client: Mapping[str, str], of_connection: Mapping[str, str], later: str | None) -> str | None:
     values = []
     for name, place, behind in places(text):
+        if name == later and place in {Place.PATH, Place.QUERY}:
+            values.append(f"{{{name}}}")
+            continue
         own = of_client.get(name)
         value = own or of_connection.get(name) or ""
         allowed = _of_client(value, place, behind) if own else _of_connection(value, place, behind)

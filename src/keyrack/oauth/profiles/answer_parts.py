@@ -40,6 +40,7 @@ class Answer(Part, frozen=True):
         final_errors: codes after which only a new consent helps.
         learned: paths of what is kept with the connection, and can be a placeholder.
         userinfo_learned: the same of the answer of `userinfo`, by the name that it is kept under.
+        token_claims: the same of the claims of an access token that is a JWT.
     """
 
     objects: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Answer(Part, frozen=True):
     final_errors: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
     userinfo_learned: dict[str, str] = field(default_factory=dict)
+    token_claims: dict[str, str] = field(default_factory=dict)
 
 
 class Lifetimes(Part, frozen=True):

@@ -34,21 +34,22 @@ def learned_of_callback(params: Mapping[str, str], names: Iterable[str]) -> dict
 
     Whoever holds the browser may have changed them: they are a word of the connection's owner, not of the provider.
     """
-    told = {name: params.get(name, "") for name in names}
-    return {
-        name: text for name, text in told.items() if text and len(text) <= _LONGEST_LEARNED and not has_controls(text)
-    }
+    told = {name: kept_text(params.get(name)) for name in names}
+    return {name: text for name, text in told.items() if text is not None}
 
 
 def learned_of_userinfo(members: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, str]:
     """Return what of the answer of the userinfo endpoint is kept with the connection: texts and numbers, as texts."""
-    found = {name: member_at(members, path) for name, path in paths.items()}
-    texts = {
-        name: str(value)
-        for name, value in found.items()
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-    }
-    return learned_of_callback(texts, paths)
+    found = {name: kept_text(member_at(members, path)) for name, path in paths.items()}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def kept_text(value: Any) -> str | None:
+    """Return a text, a number or a truth value as it is kept with a connection; None if it cannot be."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value) if isinstance(value, str | int | float) else ""
+    return text if text and len(text) <= _LONGEST_LEARNED and not has_controls(text) else None
 
 
 def says_failure(members: Mapping[str, Any], answer: Answer) -> bool:

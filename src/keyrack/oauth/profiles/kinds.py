@@ -64,6 +64,20 @@ class ProofAlgorithm(StrEnum):
     ED25519 = "Ed25519"
 
 
+class TokenTypeHint(StrEnum):
+    """A kind of token (RFC 7009 section 2.1, `token_type_hint`)."""
+
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a kind
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a kind
+
+
+class TokenUse(StrEnum):
+    """How an access token goes along: in RFC 6750 section 2.1's header, or as the name of a user (RFC 7617)."""
+
+    BEARER = "bearer"
+    BASIC = "basic"
+
+
 class SignatureMethod(StrEnum):
     """With what requests of OAuth 1.0a are signed (RFC 5849 section 3.4); HMAC-SHA256 by the example of HMAC-SHA1."""
 

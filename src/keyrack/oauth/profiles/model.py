@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import field
 
 from keyrack.oauth.profiles.answer_parts import Answer, Callback, Lifetimes
+from keyrack.oauth.profiles.call_parts import Call
 from keyrack.oauth.profiles.kinds import LEGACY_GRANTS, Grant, Pkce, ProofAlgorithm
 from keyrack.oauth.profiles.request_parts import (
     Assertion,
@@ -16,6 +17,7 @@ from keyrack.oauth.profiles.request_parts import (
     Endpoints,
     OAuth1,
     Part,
+    RevocationRequest,
     Scopes,
     TokenExchange,
     TokenRequest,
@@ -38,6 +40,7 @@ class Input(Part, frozen=True):
         suffix: what is written behind it.
         required: whether it must be filled in.
         secret: whether it is kept from view, and stored encrypted.
+        once: whether it is for connecting only, and forgotten once there are tokens.
         hidden: whether it is not asked for, since it has a default or is learned.
         learned: whether it comes from the provider's answers and not from a person.
         per_client: whether it belongs to the client, and not to each connection.
@@ -57,6 +60,7 @@ class Input(Part, frozen=True):
     suffix: str | None = None
     required: bool = True
     secret: bool = False
+    once: bool = False
     hidden: bool = False
     learned: bool = False
     per_client: bool = False
@@ -105,6 +109,7 @@ class ProviderProfile(Part, frozen=True):
             are Bearer tokens.
         callback: what comes back with the browser.
         answer: what comes back with the tokens.
+        after_connecting: calls that are made, one after another, once an account is connected.
         lifetimes: where the answers do not say.
         oauth1: only with the grant `oauth1`.
         assertion: only with the grant `jwt_bearer`.
@@ -128,7 +133,7 @@ class ProviderProfile(Part, frozen=True):
     token: TokenRequest = field(default_factory=TokenRequest)
     refresh: TokenRequest | None = None
     exchange: TokenRequest | None = None
-    revocation: EndpointRequest = field(default_factory=EndpointRequest)
+    revocation: RevocationRequest = field(default_factory=RevocationRequest)
     introspection: EndpointRequest = field(default_factory=EndpointRequest)
     client_authentication: ClientAuthentication = field(default_factory=ClientAuthentication)
     scopes: Scopes = field(default_factory=Scopes)
@@ -136,6 +141,7 @@ class ProviderProfile(Part, frozen=True):
     dpop: ProofAlgorithm | None = None
     callback: Callback = field(default_factory=Callback)
     answer: Answer = field(default_factory=Answer)
+    after_connecting: tuple[Call, ...] = ()
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     oauth1: OAuth1 | None = None
     assertion: Assertion = field(default_factory=Assertion)
@@ -145,6 +151,13 @@ class ProviderProfile(Part, frozen=True):
     traps: tuple[str, ...] = ()
     rules: tuple[DatedRule, ...] = ()
     kept: Mapping[str, Any] = {}
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Names of all that callbacks, answers and tokens tell, and that is kept with a connection."""
+        answer, calls = self.answer, (name for call in self.after_connecting for name in call.tells)
+        told = (*self.callback.learned, *answer.learned, *answer.userinfo_learned, *answer.token_claims, *calls)
+        return tuple(dict.fromkeys(told))
 
     @property
     def is_legacy(self) -> bool:

@@ -30,7 +30,7 @@ _METHODS = frozenset(
 
 
 def profile_of_block(value: Any) -> ProviderProfile:
-    """Return the profile that a block says, or names of those that come along, without any address.
+    """Return the profile that a block says, or names of those that come along, without any address, calls included.
 
     The block's own addresses are the only ones, as without a profile: whoever publishes a component cannot have the
     secret of a client told anywhere else by what a profile says.
@@ -60,7 +60,7 @@ def profile_of_block(value: Any) -> ProviderProfile:
     wrong += [Problem(f"{what} cannot be used with a component's OAuth client") for what in _unusable(profile)]
     if wrong:
         raise ValidationFailed(*wrong)
-    return replace(profile, endpoints=Endpoints())
+    return replace(profile, endpoints=Endpoints(), after_connecting=())
 
 
 def _unusable(profile: ProviderProfile) -> Iterator[str]:

@@ -6,47 +6,32 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-import regex
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.profiles.answer_parts import Callback
-from keyrack.oauth.profiles.kinds import AuthMethod, Grant
+from keyrack.oauth.profiles.faults import MOST_LEARNED, WORD, wrong_headers, wrong_names, wrong_pattern
+from keyrack.oauth.profiles.faults_of_calls import addresses_of_calls, tables_of_calls, wrong_calls
+from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, AuthMethod, Grant
 from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.request_parts import Assertion, EndpointRequest, Sent, Template
 from keyrack.oauth.profiles.shape import shape_problem
-from keyrack.oauth.profiles.templates import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
+from keyrack.oauth.profiles.templates import (
+    ACCESS_TOKEN,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    RANDOM,
+    TOKEN,
+    alternatives,
+    placeholders,
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
-_LONGEST_PATTERN = 300
-_MOST_REPEATS = 10_000
-"""What the counts of repetition in a pattern may come to together: compiling takes as long as that."""
 _MOST_INPUTS = 30
 _LONGEST_ASSERTION = 3600
 """Seconds for which an assertion may be good."""
 _FORMATS = frozenset({"hostname", "uuid", "uri", "email"})
 _OF_HOSTS = frozenset({"hostname", "uuid"})
-_METHODS = frozenset({"GET", "POST"})
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_NOT_HEADERS = frozenset(
-    {
-        "host",
-        "connection",
-        "transfer-encoding",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "cookie",
-        "accept-encoding",
-        "keep-alive",
-        "dpop",
-    }
-)
-"""Headers that say how a message is sent, on connections that others use too (RFC 9112), or that Keyrack signs."""
-_OF_TOKENS = frozenset({"access_token", "refresh_token", "expires_in", "scope", "token_type", "id_token"})
-"""Members of an answer that mean something by themselves (RFC 6749 section 5.1)."""
-_WORD = re.compile(r"[A-Za-z0-9_-]{1,50}")
-_COUNT = re.compile(r"\{(\d+)?,?(\d+)?\}")
+_METHODS, _METHODS_OF_REVOCATION = ("GET", "POST"), ("GET", "POST", "DELETE")
 _OURS = {RANDOM, CLIENT_ID, CLIENT_SECRET}
 _NEEDS: Mapping[Grant, tuple[str, ...]] = {
     Grant.AUTHORIZATION_CODE: ("authorization", "token"),
@@ -102,12 +87,13 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
     for name, given in profile.inputs.items():
         yield from _wrong_input(given, f"/inputs/{name}")
     yield from _wrong_requests(profile)
-    learned = (*profile.callback.learned, *profile.answer.learned, *profile.answer.userinfo_learned)
-    known = _OURS | profile.inputs.keys() | set(learned)
+    known = _OURS | profile.inputs.keys() | set(profile.learned)
     yield from _wrong_learned(profile)
+    yield from wrong_calls(profile.after_connecting)
+    for pointer, address in addresses_of_calls(profile.after_connecting):
+        yield from _wrong_addresses(address, pointer, profile.inputs, schemes)
     for pointer, sent in _templates(profile):
-        also = {ACCESS_TOKEN} if pointer.startswith("/exchange/") else set()
-        unknown = sorted(set(placeholders(sent)) - known - also)
+        unknown = sorted(set(placeholders(sent)) - known - _of_one_request(pointer))
         if unknown:
             yield Problem(f"has placeholders that are no inputs: {', '.join(unknown)}", pointer)
     if profile.client_authentication.method is AuthMethod.FIELDS and not _names_client(profile):
@@ -116,10 +102,18 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
         yield Problem("has to name {access_token} in a parameter or header", "/exchange")
     elif profile.exchange is None and profile.endpoints.exchange is not None:
         yield Problem("goes with the member exchange only", "/endpoints/exchange")
+    yield from _wrong_once(profile)
     yield from _sent_twice(profile)
     yield from _wrong_callback(profile.callback)
     yield from _wrong_rules(profile)
     yield from _wrong_grant(profile)
+
+
+def _of_one_request(pointer: str) -> set[str]:
+    """Return placeholders that are known where a template stands, and nowhere else."""
+    if pointer.startswith("/exchange/"):
+        return {ACCESS_TOKEN}
+    return {TOKEN} if pointer.startswith(("/revocation/", "/endpoints/revocation")) else set()
 
 
 def _wrong_learned(profile: ProviderProfile) -> Iterator[Problem]:
@@ -127,11 +121,8 @@ def _wrong_learned(profile: ProviderProfile) -> Iterator[Problem]:
     names = profile.answer.userinfo_learned
     if names and profile.endpoints.userinfo is None:
         yield Problem("is learned of the userinfo endpoint, which is not named", "/answer/userinfo_learned")
-    if len(names) > _MOST_LEARNED:
-        yield Problem(f"may have {_MOST_LEARNED} members at most", "/answer/userinfo_learned")
-    for name in names:
-        if name in _OF_TOKENS or _WORD.fullmatch(name) is None:
-            yield Problem("is no name that can be kept", f"/answer/userinfo_learned/{name}")
+    yield from wrong_names(names, "/answer/userinfo_learned")
+    yield from wrong_names(profile.answer.token_claims, "/answer/token_claims")
 
 
 def _wrong_grant(profile: ProviderProfile) -> Iterator[Problem]:
@@ -163,6 +154,19 @@ def _wrong_user(inputs: Mapping[str, Input]) -> Iterator[Problem]:
             yield Problem(f"is needed for the grant {Grant.PASSWORD}", f"/inputs/{name}")
     if "password" in inputs and not inputs["password"].secret:
         yield Problem("must be secret", "/inputs/password/secret")
+
+
+def _wrong_once(profile: ProviderProfile) -> Iterator[Problem]:
+    """Yield inputs that are forgotten once there are tokens, and are needed afterwards."""
+    forgotten = {name for name, said in profile.inputs.items() if said.once}
+    if forgotten and profile.grant in DIRECT_GRANTS:
+        yield Problem(f"is needed again with the grant {profile.grant}", f"/inputs/{min(forgotten)}/once")
+    first: tuple[str, ...] = ("/authorization/", "/endpoints/authorization", "/after_connecting/")
+    if profile.refresh is not None:
+        first += ("/token/",)
+    for pointer, sent in _templates(profile) if forgotten else ():
+        for name in sorted(forgotten.intersection(placeholders(sent))) if not pointer.startswith(first) else ():
+            yield Problem(f"needs {name}, which is forgotten by then", pointer)
 
 
 def _wrong_rules(profile: ProviderProfile) -> Iterator[Problem]:
@@ -225,32 +229,35 @@ def _wrong_requests(profile: ProviderProfile) -> Iterator[Problem]:
         yield from _wrong_message(said, pointer)
     for pointer, parameters, rename in requests:
         fixed = _FIXED | {"token"} if pointer in _OF_A_TOKEN else _FIXED
+        elsewhere = pointer == "/revocation" and _token_elsewhere(profile)
         for name, value in parameters.items():
-            if name in fixed and not _is_as_it_is(name, value):
+            if name in fixed and not _is_as_it_is(name, value) and not (name == TOKEN and value is None and elsewhere):
                 yield Problem("cannot be replaced; it can be renamed", f"{pointer}/parameters/{name}")
         for name, after in rename.items():
             if after in fixed and name != after:
                 yield Problem(f"cannot be called {after}, which is another parameter", f"{pointer}/rename/{name}")
 
 
+def _token_elsewhere(profile: ProviderProfile) -> bool:
+    """Tell whether the token that is revoked is in the address, in a header, or a parameter of another name."""
+    return _names(profile.revocation, TOKEN) or TOKEN in placeholders(profile.endpoints.revocation or ())
+
+
 def _is_as_it_is(name: str, value: Sent) -> bool:
     """Tell whether a parameter says no more than it should: the client's own id; a word, and no request object."""
     if name == "client_id":
         return value in (None, "{client_id}")
-    return name == "request" and isinstance(value, str) and _WORD.fullmatch(value) is not None
+    return name == "request" and isinstance(value, str) and WORD.fullmatch(value) is not None
 
 
 def _wrong_message(said: EndpointRequest, pointer: str) -> Iterator[Problem]:
-    if said.method.upper() not in _METHODS:
-        yield Problem("must be GET or POST", f"{pointer}/method")
-    for name in said.headers:
-        taken = name.lower() in _NOT_HEADERS or name.lower().startswith("content-")
-        if taken or _HEADER.fullmatch(name) is None:
-            yield Problem("is no header that a profile can set", f"{pointer}/headers/{name}")
+    methods = _METHODS_OF_REVOCATION if pointer == "/revocation" else _METHODS
+    if said.method.upper() not in methods:
+        yield Problem(f"must be {' or '.join(methods)}", f"{pointer}/method")
+    yield from wrong_headers(said.headers, pointer)
 
 
 _OF_CALLBACKS = frozenset({"code", "state", "iss", "error", "access_token", "refresh_token", "id_token"})
-_MOST_LEARNED = 10
 
 
 def _wrong_callback(said: Callback) -> Iterator[Problem]:
@@ -261,8 +268,8 @@ def _wrong_callback(said: Callback) -> Iterator[Problem]:
         if name in (said.code, said.state):
             yield Problem(f"cannot be called {name}, which is another parameter", "/callback")
     taken = sorted({*_OF_CALLBACKS, said.code, said.state}.intersection(said.learned))
-    if taken or len(said.learned) > _MOST_LEARNED:
-        detail = f"may have {_MOST_LEARNED} names at most, and none that has a meaning of its own"
+    if taken or len(said.learned) > MOST_LEARNED:
+        detail = f"may have {MOST_LEARNED} names at most, and none that has a meaning of its own"
         yield Problem(detail, "/callback/learned")
 
 
@@ -291,6 +298,7 @@ def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:
     for name in profile.endpoints.__struct_fields__:
         if (address := getattr(profile.endpoints, name)) is not None:
             yield f"/endpoints/{name}", address
+    yield from addresses_of_calls(profile.after_connecting)
     tables: list[tuple[str, Mapping[str, Sent]]] = [
         ("/authorization/parameters", profile.authorization.parameters),
     ]
@@ -299,6 +307,7 @@ def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:
     if profile.oauth1 is not None:
         tables.append(("/oauth1/request_parameters", profile.oauth1.request_parameters))
     tables += _of_direct_grants(profile)
+    tables += tables_of_calls(profile.after_connecting)
     for pointer, values in tables:
         for name, value in values.items():
             if isinstance(value, str | tuple):
@@ -345,20 +354,7 @@ def _wrong_addresses(
 def _wrong_input(given: Input, pointer: str) -> Iterator[Problem]:
     if given.format is not None and given.format not in _FORMATS:
         yield Problem(f"must be one of {', '.join(sorted(_FORMATS))}", f"{pointer}/format")
-    if given.pattern is not None and (len(given.pattern) > _LONGEST_PATTERN or _repeats(given.pattern) > _MOST_REPEATS):
-        yield Problem("is too long, or repeats too much", f"{pointer}/pattern")
-    elif given.pattern is not None:
-        try:
-            regex.compile(given.pattern)
-        except (regex.error, RecursionError, OverflowError):
-            yield Problem("is no regular expression", f"{pointer}/pattern")
+    if given.pattern is not None:
+        yield from wrong_pattern(given.pattern, f"{pointer}/pattern")
     if given.enum is not None and given.default is not None and given.default not in given.enum:
         yield Problem("is none of the values there are", f"{pointer}/default")
-
-
-def _repeats(pattern: str) -> int:
-    """Return what the counts of repetition in a pattern come to if each stands in the one before."""
-    product = 1
-    for least, most in _COUNT.findall(pattern):
-        product *= max(1, int((most or least or "1")[:9]))
-    return product

@@ -6,7 +6,7 @@ new random text. A list of templates means the first whose placeholders are all 
 
 from msgspec import Struct
 
-from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, SignatureMethod
+from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, SignatureMethod, TokenTypeHint
 
 Template = str | tuple[str, ...]
 """A text with placeholders, or alternatives in the order in which they are tried."""
@@ -123,6 +123,16 @@ class TokenRequest(EndpointRequest, frozen=True):
 
     sends_scope: bool = False
     sends_redirect_uri: bool = False
+
+
+class RevocationRequest(EndpointRequest, frozen=True):
+    """The request that revokes a token (RFC 7009 section 2.1), which stands for `{token}`.
+
+    Attributes:
+        tokens: kinds of token that can be revoked; none: both.
+    """
+
+    tokens: tuple[TokenTypeHint, ...] = ()
 
 
 class Scopes(Part, frozen=True):

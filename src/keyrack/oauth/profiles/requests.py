@@ -21,6 +21,8 @@ from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
 
 _ALL = "*"
+_WITHOUT_BODY = frozenset({"GET", "DELETE"})
+"""Methods of HTTP whose parameters are in the query (RFC 9110 sections 9.3.1 and 9.3.5)."""
 
 
 def with_parameters(
@@ -102,7 +104,7 @@ def as_asked(request: FormRequest, said: EndpointRequest, values: Mapping[str, s
         authorization=request.authorization if own is None else Secret(own),
         accept=accept,
         method=said.method.upper(),
-        body=BodyFormat.QUERY.value if said.method.upper() == "GET" else said.body.value,
+        body=BodyFormat.QUERY.value if said.method.upper() in _WITHOUT_BODY else said.body.value,
         headers=tuple(headers.items()),
         literals=tuple(
             (said.rename.get(name, name), value) for name, value in said.parameters.items() if isinstance(value, int)

@@ -9,6 +9,8 @@ RANDOM = "random"
 """Stands for a new random text each time."""
 ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a placeholder
 """Stands for the token that is exchanged, in the request that does that."""
+TOKEN = "token"  # noqa: S105 - the name of a placeholder
+"""Stands for the token that is revoked, in the request that does that."""
 CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")

@@ -25,7 +25,7 @@ from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import stored_profile
 from keyrack.oauth.profiles.request_parts import ClientAuthentication, EndpointRequest, TokenRequest
 from keyrack.oauth.profiles.requests import refresh_of, ways_to_authenticate
-from keyrack.oauth.profiles.templates import alternatives, filled
+from keyrack.oauth.profiles.templates import TOKEN, alternatives, filled
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.oauth.wire import ClientCertificate
 
@@ -90,6 +90,7 @@ def client_profile(
         of_exchanges=None if exchanging[1] is None else _own_way(given, exchanging[1], of_client),
         provider=provider,
         values=known,
+        client_values=of_client,
         account=_account_source(given, provider, of_client, of_connection),
         signer=None if provider is None else _signer(given, provider.client_authentication, of_client),
         of_codes=None if provider is None else _own_way(given, provider.token, of_client),
@@ -286,7 +287,7 @@ def _told(provider: ProviderProfile, connection: Mapping[str, Any]) -> dict[str,
     members = told if isinstance(told, Mapping) else {}
     learned = (*provider.answer.learned, *provider.callback.learned)
     found = {path: member_at(members, path) for path in learned}
-    found |= {name: members.get(name) for name in provider.answer.userinfo_learned}
+    found |= {name: members.get(name) for name in provider.learned if name not in learned}
     return {path: value for path, value in found.items() if value is not None}
 
 
@@ -299,7 +300,8 @@ def _address(
         template = provider.endpoints.token
     if template is None or said not in alternatives(template):
         return said
-    return filled_address(template, of_client, of_connection) or ""
+    later = TOKEN if name == "revocation" else None
+    return filled_address(template, of_client, of_connection, later) or ""
 
 
 def is_global(client: AuthClient) -> bool:

@@ -7,6 +7,8 @@ shown to whoever may read the credentials, and nobody is ever shown the others.
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from keyrack.errors import Problem
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
@@ -27,14 +29,17 @@ def asked_inputs(client: AuthClient) -> dict[str, Input]:
 
 
 def wrong_connection_inputs(client: AuthClient, credentials: Mapping[str, Any], pointer: str) -> list[Problem]:
-    """Return what is wrong with what a connection fills in.
+    """Return what is wrong with what a connection that has tokens fills in: what was for connecting only may be gone.
 
     Args:
         client: whose profile asks for it.
         credentials: of the connection.
         pointer: of `fields` in the request.
     """
-    return wrong_inputs(asked_inputs(client), filled_in(credentials), pointer)
+    asked = {
+        name: replace(said, required=said.required and not said.once) for name, said in asked_inputs(client).items()
+    }
+    return wrong_inputs(asked, filled_in(credentials), pointer)
 
 
 def kept_apart(client: AuthClient, credentials: Json) -> Json:
@@ -70,7 +75,18 @@ def is_needed(said: Input) -> bool:
     return said.required and said.default is None and not said.learned
 
 
-def without_spent_password(client: AuthClient, credentials: Json) -> Json:
+def without_spent_inputs(client: AuthClient, credentials: Json) -> Json:
+    """Return the credentials of a connection that has tokens without what was filled in for getting the first only."""
+    once = {name for name, said in asked_inputs(client).items() if said.once}
+    kept = {
+        name: {each: text for each, text in value.items() if each not in once}
+        for name, value in credentials.items()
+        if once and name in (FIELDS, SECRET_FIELDS) and isinstance(value, Mapping)
+    }
+    return _without_spent_password(client, {**credentials, **kept})
+
+
+def _without_spent_password(client: AuthClient, credentials: Json) -> Json:
     """Return credentials without the password where a refresh token has taken its place (RFC 6749 section 4.3)."""
     provider, hidden = provider_of(client), credentials.get(SECRET_FIELDS)
     if provider is None or provider.grant is not Grant.PASSWORD or provider.keeps_password:

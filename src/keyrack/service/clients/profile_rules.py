@@ -21,6 +21,7 @@ from keyrack.oauth.client_auth import WITH_CERTIFICATE, TokenEndpointAuthMethod
 from keyrack.oauth.client_certificate import UnusableCertificateError, check_key
 from keyrack.oauth.profiles.addresses import Place, has_fixed_end, places
 from keyrack.oauth.profiles.catalogue import catalogue
+from keyrack.oauth.profiles.faults_of_calls import addresses_of_calls
 from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, AuthMethod, Grant
 from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
@@ -135,15 +136,16 @@ def addresses_of(profile: ProviderProfile) -> Json:
 
 def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
     """Yield what would let somebody else than a client's maker choose who is told its secret, or bind it to nobody."""
-    for endpoint in profile.endpoints.__struct_fields__:
-        for text in alternatives(getattr(profile.endpoints, endpoint) or ()):
+    own = ((f"/endpoints/{name}", getattr(profile.endpoints, name)) for name in profile.endpoints.__struct_fields__)
+    for pointer, template in (*own, *addresses_of_calls(profile.after_connecting)):
+        for text in alternatives(template or ()):
             for name, place, behind in places(text):
                 said = profile.inputs.get(name)
                 of_client = said is not None and (said.per_client or said.enum is not None)
                 fixed = place in {Place.PATH, Place.QUERY} or (place is Place.HOST and has_fixed_end(behind))
                 if place is Place.SCHEME or not (of_client or fixed):
                     detail = f"has {name} where only an input that is per_client may stand, or a domain must follow it"
-                    yield Problem(detail, f"/endpoints/{endpoint}")
+                    yield Problem(detail, pointer)
     if "nonce" in profile.authorization.parameters or "nonce" in profile.authorization.rename.values():
         yield Problem("is made anew for each request", "/authorization/parameters/nonce")
     if profile.authorization.starts_at_provider:

@@ -9,6 +9,7 @@ from typing import Any
 from keyrack.crypto.secret import Secret
 from keyrack.model.clients import AuthClient
 from keyrack.oauth import authorization_code, oauth1
+from keyrack.oauth.after_connecting import call_request
 from keyrack.oauth.client_assertion import UnusableKeyError, new_key
 from keyrack.oauth.device import build_device_authorization_request, build_device_token_request
 from keyrack.oauth.direct_grants import MissingValueError, build_direct_request
@@ -16,7 +17,8 @@ from keyrack.oauth.introspection import build_introspection_request
 from keyrack.oauth.long_lived import build_exchange_request
 from keyrack.oauth.oauth1 import OAuth1Credentials
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.addresses import Place, places
+from keyrack.oauth.profiles.addresses import Place, filled_address, places
+from keyrack.oauth.profiles.call_parts import Call
 from keyrack.oauth.profiles.kinds import DIRECT_GRANTS, Grant
 from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.oauth1_requests import authorization_extras, temporary_credentials_address
@@ -25,7 +27,7 @@ from keyrack.oauth.profiles.request_parts import OAuth1
 from keyrack.oauth.profiles.templates import alternatives, placeholders
 from keyrack.oauth.pushed_authorization import build_pushed_request, pushed_authorization_url
 from keyrack.oauth.refresh_token import build_refresh_request
-from keyrack.oauth.revocation import TokenTypeHint, build_client_revocation
+from keyrack.oauth.revocation import build_client_revocation, revocable_tokens
 from keyrack.oauth.wire import FormRequest
 from keyrack.provider.trace import shown_address, shown_request
 from keyrack.service.clients.auth_client_profile import (
@@ -95,6 +97,8 @@ def _of_oauth2(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Exam
         yield from _of_codes(profile, known)
     if profile.exchange is not None:
         yield "Exchange of the first token", known.exchange_endpoint, partial(build_exchange_request, known, _TOKEN)
+    for call in profile.after_connecting:
+        yield from _called(call, known)
     if profile.grant not in DIRECT_GRANTS:
         refresh = partial(
             build_refresh_request, known, _TOKEN, scope=_example_scope(profile), redirect_uri=_REDIRECT_URI
@@ -105,6 +109,13 @@ def _of_oauth2(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Exam
     if profile.endpoints.introspection is not None:
         endpoint = known.introspection_endpoint or ""
         yield "Introspection request", endpoint, partial(build_introspection_request, known, endpoint, _TOKEN)
+
+
+def _called(call: Call, known: ClientProfile) -> Iterator[_Example]:
+    """Yield a call after connecting, its address filled in as far as that can be known."""
+    address = filled_address(call.endpoint, known.client_values, known.values) or ""
+    values = {**known.values, **known.placeholders}
+    yield "Call after connecting", address, partial(call_request, call, address, known, _TOKEN, values)
 
 
 def _of_codes(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Example]:
@@ -140,7 +151,8 @@ def _example_scope(profile: ProviderProfile) -> str:
 
 
 def _revocation(known: ClientProfile) -> FormRequest:
-    return build_client_revocation(known, known.revocation_endpoint or "", _TOKEN, TokenTypeHint.REFRESH_TOKEN)
+    hint = revocable_tokens(known.provider)[0]
+    return build_client_revocation(known, known.revocation_endpoint or "", _TOKEN, hint)
 
 
 def _of_oauth1(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Example]:
@@ -173,7 +185,7 @@ def _example_client(profile: ProviderProfile) -> AuthClient:
 
 
 def _example_connection(profile: ProviderProfile) -> Mapping[str, Any]:
-    learned: dict[str, Any] = dict.fromkeys(profile.answer.learned, "example")
+    learned: dict[str, Any] = dict.fromkeys((*profile.answer.learned, *profile.learned), "example")
     examples = _examples(profile)
     return {FIELDS: examples, SECRET_FIELDS: examples, "undefined_params": learned}
 

@@ -1,4 +1,4 @@
-"""Finds out whose account a consent has connected, and never makes the consent fail (decision 33)."""
+"""Finds out whose account a consent has connected, and what its profile wants known; no consent fails for it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from keyrack.oauth.profiles.answers import learned_of_userinfo
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.consents.return_url import origin_of_page
 from keyrack.service.consents.server_metadata import ServerMetadata
+from keyrack.service.secrets.after_connecting import AfterConnecting
 from keyrack.service.secrets.userinfo import UserInfo
 
 WAIT = 4.0
@@ -42,11 +43,15 @@ class ProviderAccounts:
     Args:
         userinfo: asks.
         issuers: what is known of authorization servers.
-        wait: seconds that it may take in all.
+        after: makes the further calls that profiles want.
+        wait: seconds that the question whose account it is may take in all.
     """
 
-    def __init__(self, userinfo: UserInfo, issuers: ServerMetadata, *, wait: float = WAIT) -> None:
+    def __init__(
+        self, userinfo: UserInfo, issuers: ServerMetadata, after: AfterConnecting, *, wait: float = WAIT
+    ) -> None:
         self._userinfo = userinfo
+        self._after = after
         self._issuers = issuers
         self._wait = wait
 
@@ -79,6 +84,7 @@ class ProviderAccounts:
                     asked = answer.members
                     found = account_of(source, response=tokens.members, claims=claims, userinfo=asked, sent=sent)
                     learned = learned_of_userinfo(asked or {}, wanted)
+        learned |= await self._after.learn(profile, tokens, learned, tenant_id=tenant_id)
         return Identified(found, uri, learned)
 
     async def _discovered(self, consent: Consent, profile: ClientProfile, tokens: TokenResponse) -> str | None:

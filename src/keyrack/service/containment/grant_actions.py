@@ -26,7 +26,8 @@ from keyrack.model.containment import ContainedGrant, GrantStatus, TargetedGrant
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.client_assertion import UnusableKeyError
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.revocation import TokenTypeHint, build_client_revocation, process_revocation_response
+from keyrack.oauth.profiles.kinds import TokenTypeHint
+from keyrack.oauth.revocation import build_client_revocation, process_revocation_response, revocable_tokens
 from keyrack.provider.client import ProviderClient
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of
 from keyrack.service.clients.connection_inputs import renews_itself
@@ -144,7 +145,7 @@ class GrantActions:
         if is_access and expires_at is not None and expires_at <= self._store.clock():
             return {name: Token.expired.value}
         lives = {} if not is_access else {"access_token_lives_until": None if expires_at is None else iso(expires_at)}
-        if profile.revocation_endpoint is None:
+        if profile.revocation_endpoint is None or hint not in revocable_tokens(profile.provider):
             return {name: Token.alive.value, "why": "no_revocation_endpoint", **lives}
         facts: Json = {name: Token.revoked.value, "confirmed_by": "revocation_response"}
         try:

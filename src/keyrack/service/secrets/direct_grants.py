@@ -31,7 +31,7 @@ from keyrack.oauth.account import account_of
 from keyrack.oauth.client_assertion import UnusableKeyError
 from keyrack.oauth.direct_grants import MissingValueError, build_direct_request, secrets_sent
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.revocation import TokenTypeHint
+from keyrack.oauth.profiles.kinds import TokenTypeHint
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.token_response import TokenResponse, process_token_response
 from keyrack.oauth.wire import FormRequest
@@ -50,6 +50,7 @@ from keyrack.service.clients.auth_client_profile import (
 )
 from keyrack.service.clients.connection_inputs import kept_apart, usual_scopes
 from keyrack.service.clients.live_secrets import second_after
+from keyrack.service.secrets.after_connecting import AfterConnecting
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, require_inputs
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_asked
 from keyrack.service.secrets.refresh.awaiting_cutover import require_cut_over
@@ -85,6 +86,7 @@ class Granted:
         at: when they came.
         dpop_key: what they are bound to, if they are (RFC 9449).
         before: of a secret that there was: what was filled in for it when the provider was asked.
+        learned: what its profile has had asked for with the token, and is kept with the secret.
     """
 
     tenant_id: str
@@ -96,12 +98,15 @@ class Granted:
     at: datetime
     dpop_key: Secret | None = None
     before: Json = field(default_factory=dict, repr=False)
+    learned: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def in_secret(self, secret: AuthSecret, schedule: Schedule) -> AuthSecret:
         """Return a secret with all this in place of what it had."""
         asked = replace(secret, credentials=self.credentials, dpop_key=self.dpop_key)
         fresh = first_granted(asked, self.client, self.tokens, schedule, self.at, self.scopes)
-        return replace(fresh, account=self.account)
+        credentials = {**fresh.credentials}
+        credentials["undefined_params"] = {**credentials.get("undefined_params", {}), **self.learned}
+        return replace(fresh, account=self.account, credentials=credentials)
 
     def require_current(self, stored: AuthSecret) -> None:
         """Insist that nobody filled in something else for a secret while its provider was asked.
@@ -121,6 +126,7 @@ class DirectGrants:
         access: the way into every operation.
         provider: what calls providers.
         limiter: who is called how often.
+        after: makes the calls that profiles want made once there is a token.
         allow_insecure: accept http URLs and private addresses.
         clock: the time.
     """
@@ -131,6 +137,7 @@ class DirectGrants:
         access: Access,
         provider: ProviderClient,
         limiter: ProviderLimiter,
+        after: AfterConnecting,
         *,
         allow_insecure: bool,
         clock: Clock,
@@ -139,6 +146,7 @@ class DirectGrants:
         self._access = access
         self._provider = provider
         self._limiter = limiter
+        self._after = after
         self._allow_insecure = allow_insecure
         self._clock = clock
 
@@ -270,7 +278,8 @@ class DirectGrants:
         account = account_of(
             profile.account, response=tokens.members, claims={}, sent=[*sent, *secrets_sent(profile, request)]
         )
-        return Granted(tenant_id, client, credentials, scopes, tokens, account, self._clock(), key)
+        learned = await self._after.learn(profile, tokens, {}, tenant_id=tenant_id)
+        return Granted(tenant_id, client, credentials, scopes, tokens, account, self._clock(), key, learned=learned)
 
     async def _tokens(self, profile: ClientProfile, request: FormRequest, tenant_id: str) -> TokenResponse:
         """Ask the provider in turn, and tell the limiter how it answers."""

@@ -29,9 +29,11 @@ from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
 from keyrack.oauth.dynamic_registration import build_delete_request, process_deletion
 from keyrack.oauth.failure_classes import FailureClass, classify_failure
+from keyrack.oauth.profiles.kinds import TokenTypeHint
 from keyrack.oauth.profiles.reading import document_of, stored_profile
 from keyrack.oauth.profiles.requests import as_asked
-from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
+from keyrack.oauth.profiles.templates import TOKEN
+from keyrack.oauth.revocation import build_revocation_request, process_revocation_response, revocable_tokens
 from keyrack.oauth.wire import ClientCertificate
 from keyrack.provider.client import ProviderClient
 from keyrack.service.authz.access import ALLOWED, FAILED
@@ -224,7 +226,7 @@ class Revoker:
         sent = (*_tokens(order).values(), client_secret)
         provider = None if order.get(_PROVIDER) is None else stored_profile(order[_PROVIDER])
         if provider is not None:
-            known = {"client_id": order["client_id"], "client_secret": client_secret.reveal()}
+            known = {"client_id": order["client_id"], "client_secret": client_secret.reveal(), TOKEN: token.reveal()}
             request = as_asked(request, provider.revocation, {**order.get(_VALUES, {}), **known})
         answer = await self._client.send(request, tenant_id=job.tenant_id)
         process_revocation_response(answer, sent, provider)
@@ -260,7 +262,8 @@ def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
     if profile.revocation_endpoint is None:
         return None
     by = profile.of_revocations or profile.authentication
-    tokens = {hint.value: secret.credentials.get(hint.value) for hint in TokenTypeHint}
+    revocable = revocable_tokens(profile.provider)
+    tokens = {hint.value: secret.credentials.get(hint.value) for hint in revocable}
     held = [{"token": token, "hint": hint} for hint, token in tokens.items() if isinstance(token, str) and token]
     if not held:
         return None

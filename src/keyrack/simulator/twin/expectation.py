@@ -74,6 +74,7 @@ class Order:
         parameters: by name; there may be no others.
         headers: by name in lower case; no others but those of every request.
         certificate: that has to be shown in TLS, in DER; None: the request does without.
+        hidden: a secret that may be in the address.
     """
 
     request: str
@@ -85,6 +86,7 @@ class Order:
     parameters: Mapping[str, Expected]
     headers: Mapping[str, Expected]
     certificate: bytes | None = field(default=None, repr=False)
+    hidden: str = field(default="", repr=False)
 
     def differences(self, received: Received) -> list[Difference]:
         """Return what of a request is not as it should be; nothing if all is."""
@@ -127,7 +129,7 @@ class Order:
         return {
             "request": self.request,
             "method": received.method,
-            "address": received.address,
+            "address": received.address.replace(self.hidden, "***") if self.hidden else received.address,
             **({"own_query": masked(query, {pair.name: Expected("", pair.value) for pair in query})} if query else {}),
             "body": "query" if self._in_query else self.body.value,
             "parameters": masked(sent, self.parameters),
@@ -147,7 +149,7 @@ class Order:
 
     @property
     def _in_query(self) -> bool:
-        return self.method == "GET" or self.body is BodyFormat.QUERY
+        return self.method in {"GET", "DELETE"} or self.body is BodyFormat.QUERY
 
     def _counts(self, header: str) -> bool:
         return header in self.headers or header not in _OF_EVERY_REQUEST

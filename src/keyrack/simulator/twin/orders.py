@@ -145,27 +145,24 @@ def exchange_order(reading: Reading, first_token: str) -> Order:
     return replace(order, parameters={**order.parameters, **secret})
 
 
-def revocation_order(reading: Reading, tokens: Mapping[str, str]) -> Order | None:
-    """Return what a revocation request must be (RFC 7009 section 2.1); None where the profile has no such endpoint.
+def revocation_order(reading: Reading, token: str, hint: str) -> Order | None:
+    """Return what the request must be that revokes a token (RFC 7009 section 2.1); None where there is no endpoint.
 
     Args:
         reading: of the profile.
-        tokens: that can be revoked, with the hint that goes with each.
+        token: that is revoked; it stands for `{token}` too.
+        hint: its kind.
     """
-    if reading.endpoint("revocation") is None:
+    with_token = replace(reading, learned={**reading.learned, "token": token})
+    if with_token.endpoint("revocation") is None:
         return None
-
-    def token(value: Any) -> str | None:
-        return None if value in tokens else "is none of this connection's"
-
-    def hint(value: Any) -> str | None:
-        return None if value in tokens.values() else "is none of the kinds that there are"
-
     usual = {
-        "token": Expected("RFC 7009 section 2.1", fits=token, secret=True),
-        "token_type_hint": Expected("RFC 7009 section 2.1", fits=hint),
+        "token": Expected("RFC 7009 section 2.1", token, secret=True),
+        "token_type_hint": Expected("RFC 7009 section 2.1", hint),
     }
-    return request_order(reading, "revocation", reading.profile.revocation, usual, "/revocation")
+    order = request_order(with_token, "revocation", reading.profile.revocation, usual, "/revocation")
+    secret = {name: replace(said, secret=True) for name, said in order.parameters.items() if said.value == token}
+    return replace(order, parameters={**order.parameters, **secret}, hidden=token)
 
 
 def introspection_order(reading: Reading) -> Order:

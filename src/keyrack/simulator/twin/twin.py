@@ -1,37 +1,33 @@
 """Plays one provider for one connection: authorization, tokens, refreshes, userinfo, revocation."""
 
+import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from keyrack.oauth.profiles.kinds import Grant, Pkce
-from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.simulator.twin.answers import error_answer, nth, put, tokens_answer
 from keyrack.simulator.twin.direct_grants import GRANT_TYPES, direct_order
-from keyrack.simulator.twin.expectation import Difference, Expected, Order, differing, masked
+from keyrack.simulator.twin.expectation import Expected, differing, masked
 from keyrack.simulator.twin.orders import (
-    Reading,
     authorization_parameters,
-    certificate,
     code_order,
     device_code_order,
     device_order,
     exchange_order,
-    introspection_order,
     pushed_order,
     pushed_parameters,
     refresh_order,
-    revocation_order,
 )
-from keyrack.simulator.twin.received import Pair, Received, Reply, Unreadable, members_of, pairs_of, unescaped
-from keyrack.simulator.twin.registration import Registration
+from keyrack.simulator.twin.received import Pair, Received, Reply, Unreadable, pairs_of, unescaped
+from keyrack.simulator.twin.state import values_of
+from keyrack.simulator.twin.token_questions import TokenQuestions
 
 LIFETIME = 5400
 """Seconds that access tokens live, where the answer says so."""
-ACCOUNT, ACCOUNT_ID = "Alice at the twin", "account-7"
-"""Whose account it is: what people know it by, and what the provider does."""
 REFUSAL = "The twin was told to refuse."
 """`error_description` of a refusal that was asked for."""
 USER_CODE, VERIFICATION_URI = "TWIN-CODE", "https://twin.example/device"
@@ -46,41 +42,12 @@ class _Code:
 
 
 @dataclass
-class Twin:
-    """A provider that takes requests of one client and one connection, and refuses what differs from its profile.
-
-    Attributes:
-        profile: whom it plays.
-        registered: the client and the connection.
-        told: what the provider tells besides tokens, for placeholders: by the names that the profile calls learned.
-        turn: which of several places in an answer is used.
-        refuses: answer the next refresh with an error after which only a new consent helps.
-        differences: what was not as the profile says, of all requests.
-        requests: every request that came, as it can be shown: secrets are masked.
-        access_token: the newest; empty before the first.
-        refresh_token: the newest that works; empty if there is none.
-        revoked: tokens that were revoked.
-        introspected: tokens that were asked about.
-        agrees: whether the person has agreed who was to enter a device's code.
-    """
-
-    profile: ProviderProfile
-    registered: Registration
-    told: Mapping[str, str] = field(default_factory=dict)
-    turn: int = 0
-    refuses: bool = False
-    differences: list[Difference] = field(default_factory=list)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    access_token: str = ""
-    refresh_token: str = ""
-    revoked: list[str] = field(default_factory=list)
-    introspected: list[str] = field(default_factory=list)
-    agrees: bool = False
+class Twin(TokenQuestions):
+    """A provider that takes requests of one client and one connection, and refuses what differs from its profile."""
 
     def __post_init__(self) -> None:
-        self._reading = Reading(self.profile, self.registered)
+        super().__post_init__()
         self._codes: dict[str, _Code] = {}
-        self._scopes: tuple[str, ...] = ()
         self._first_token = ""  # that waits to be exchanged
         self._device_code = ""
         self._pushed: dict[str, dict[str, Any]] = {}
@@ -93,13 +60,9 @@ class Twin:
             "device_authorization": self._device,
             "pushed_authorization": self._push,
             "userinfo": self._userinfo,
+            "after_connecting": self._called,
             "issuer": self._metadata,
         }
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """Scopes that were granted."""
-        return self._scopes
 
     @property
     def gives_refresh_tokens(self) -> bool:
@@ -206,7 +169,10 @@ class Twin:
 
     def _name(self, received: Received) -> str | None:
         """Return which of the provider's endpoints a request is for."""
-        at = [name for name in self._serving if (self._reading.endpoint(name) or ("",))[0] == received.address]
+        endpoints = [name for name in self._serving if name not in {"revocation", "after_connecting"}]
+        at = [name for name in endpoints if (self._reading.endpoint(name) or ("",))[0] == received.address]
+        for name, orders in (("revocation", self._revocations()), ("after_connecting", self._calls())):
+            at += [name for order in orders.values() if order.address == received.address]
         shown = values_of(received)
         if "exchange" in at and not (self._first_token and self._first_token in shown):
             at.remove("exchange")
@@ -261,14 +227,6 @@ class Twin:
         self._pushed[request_uri] = {each.name: each.value for each in pairs_of(received.body.decode())}
         return Reply(201, {"request_uri": request_uri, "expires_in": 60})
 
-    def _introspect(self, received: Received) -> Reply:
-        refused = self._refused(received, introspection_order(self._reading))
-        if refused is not None:
-            return refused
-        shown = values_of(received)
-        self.introspected += [token for token in (self.access_token,) if token in shown]
-        return Reply(200, {"active": self.access_token in shown, "sub": ACCOUNT_ID, "username": ACCOUNT})
-
     def _exchange(self, received: Received) -> Reply:
         refused = self._refused(received, exchange_order(self._reading, self._first_token))
         if refused is not None:
@@ -307,8 +265,20 @@ class Twin:
             self.refresh_token = secrets.token_urlsafe(32)
         return self._tokens(LIFETIME, with_refresh_token=rotates)
 
+    def _new_token(self) -> str:
+        """Return a new access token; where the profile reads claims of it, a JWT that nobody has signed."""
+        claims: dict[str, Any] = {}
+        for name, path in self.profile.answer.token_claims.items():
+            put(claims, path, self.told[name])
+            self._reading.learned[name] = self.told[name]
+        if not claims:
+            return secrets.token_urlsafe(32)
+        parts = ({"alg": "RS256", "typ": "JWT"}, {**claims, "jti": secrets.token_urlsafe(8)})
+        texts = [urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+        return ".".join([*texts, secrets.token_urlsafe(32)])
+
     def _tokens(self, lifetime: int | None, *, with_refresh_token: bool) -> Reply:
-        self.access_token = secrets.token_urlsafe(32)
+        self.access_token = self._new_token()
         tokens: dict[str, Any] = {"access_token": self.access_token}
         if self.is_one_token and self.gives_refresh_tokens:
             self.refresh_token = self.access_token
@@ -324,37 +294,6 @@ class Twin:
             more |= self._account()
         return Reply(200, tokens_answer(self.profile.answer, tokens, more, self.turn))
 
-    def _account(self) -> dict[str, str]:
-        answer = self.profile.answer
-        said = ((answer.account, ACCOUNT), (answer.account_id, ACCOUNT_ID))
-        return {nth(paths, self.turn): text for paths, text in said if paths}
-
-    def _userinfo(self, received: Received) -> Reply:
-        if received.method != "GET" or received.header("authorization") != f"Bearer {self.access_token}":
-            self._differs("userinfo", "it must be a GET with the access token as Bearer", "/endpoints/userinfo")
-            return Reply(401, {"error": "invalid_token"})
-        shown = certificate(self._reading)
-        if shown is not None and shown != received.certificate:
-            self._differs("userinfo", "the client's certificate is not shown in TLS", "/client_authentication")
-            return Reply(401, {"error": "invalid_token"})
-        members: dict[str, Any] = {}
-        for path, text in self._account().items():
-            put(members, path, text)
-        for name, path in self.profile.answer.userinfo_learned.items():
-            if name in self.told:
-                put(members, path, self.told[name])
-                self._reading.learned[name] = self.told[name]
-        return Reply(200, members)
-
-    def _revoke(self, received: Received) -> Reply:
-        tokens = {self.access_token: "access_token", self.refresh_token: "refresh_token"}
-        tokens = {token: hint for token, hint in tokens.items() if token}
-        order = revocation_order(self._reading, tokens)
-        refused = None if order is None else self._refused(received, order)
-        if refused is None:
-            self.revoked += [value for value in values_of(received) if value in tokens]
-        return refused or Reply(200)
-
     def _metadata(self, received: Received) -> Reply:
         del received
         names = ("authorization", "token", "revocation", "introspection", "userinfo")
@@ -367,33 +306,3 @@ class Twin:
         if self.profile.pkce is not Pkce.OFF:
             document["code_challenge_methods_supported"] = [self.profile.pkce.value]
         return Reply(200, document)
-
-    def _refused(self, received: Received, order: Order) -> Reply | None:
-        """Keep what of a request differs, and return the refusal; None if nothing does."""
-        self.requests.append(order.shown(received))
-        found = order.differences(received)
-        self.differences += found
-        if not found:
-            return None
-        return Reply(*error_answer(self.profile.answer, "invalid_request", str(found[0])))
-
-    def _differs(self, request: str, what: str, pointer: str) -> None:
-        self.differences.append(Difference(request, what, pointer))
-
-
-def values_of(received: Received) -> list[str]:
-    """Return all texts that a request carries as parameters, wherever they are and whatever they are called."""
-    return list(_texts(received))
-
-
-def _texts(received: Received) -> Iterator[str]:
-    readers: tuple[Callable[[], list[Pair]], ...] = (
-        lambda: pairs_of(received.query),
-        lambda: members_of(received.body),
-        lambda: pairs_of(received.body.decode(errors="replace")),
-    )
-    for read in readers:
-        try:
-            yield from (str(pair.value) for pair in read())
-        except Unreadable:
-            continue

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from keyrack.oauth.profiles.answer_parts import Answer, Callback, Lifetimes
+from keyrack.oauth.profiles.call_parts import Call
 from keyrack.oauth.profiles.kinds import AuthMethod, BodyFormat, Grant, LifetimeUnit, Pkce, SignatureMethod
 from keyrack.oauth.profiles.model import Input, ProviderProfile
 from keyrack.oauth.profiles.request_parts import (
@@ -19,6 +20,7 @@ from keyrack.oauth.profiles.request_parts import (
     ClientAuthentication,
     Endpoints,
     OAuth1,
+    RevocationRequest,
     Scopes,
     Sent,
     Template,
@@ -27,7 +29,14 @@ from keyrack.oauth.profiles.request_parts import (
 from keyrack.oauth.profiles.templates import placeholders
 from keyrack.service.importers.providers.client_inputs import bounded_inputs
 from keyrack.service.importers.providers.conversion import HOST, ConvertedEntry, Members, checked, profile_name
-from keyrack.service.importers.providers.nango_scripts import SCRIPTS
+from keyrack.service.importers.providers.nango_inputs import (
+    asked_by,
+    filled_in_elsewhere,
+    inputs_of,
+    inputs_of_hosts,
+    missing,
+)
+from keyrack.service.importers.providers.nango_scripts import ENDINGS, OF_ENTRIES, SCRIPTS, at_base
 
 MODES: Mapping[str, Grant] = {
     "OAUTH2": Grant.AUTHORIZATION_CODE,
@@ -59,20 +68,10 @@ _METHODS = {
     "body": AuthMethod.CLIENT_SECRET_POST,
     "post": AuthMethod.CLIENT_SECRET_POST,
     "private_key_jwt": AuthMethod.PRIVATE_KEY_JWT,
+    "custom": AuthMethod.FIELDS,
 }
-_IMPLIED = ("client_id", "client_secret", "client_certificate", "client_private_key")
-"""Credentials of a client that every client of the method has: they need no input of their own."""
-_INPUT_TEXTS = {
-    "title": "title",
-    "description": "description",
-    "pattern": "pattern",
-    "default_value": "default",
-    "example": "example",
-    "format": "format",
-    "prefix": "prefix",
-    "suffix": "suffix",
-    "doc_section": "documentation",
-}
+_CUSTOM, _CC = "custom", Grant.CLIENT_CREDENTIALS
+"""Nango knows `custom` with this grant only."""
 
 
 def converted(catalogue: Mapping[str, Any]) -> Iterator[ConvertedEntry]:
@@ -109,17 +108,31 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
     endpoints = _endpoints(members, grant)
     authorization = _authorization(members)
     token, refresh = _token_requests(members, grant)
-    answer, callback = _answer(members), _callback(members)
-    script = SCRIPTS.get(members.values.get("post_connection_script"))
-    if script is not None:
-        members.take("post_connection_script", str)
+    answer, callback, way = _answer(members), _callback(members), _authentication(members, grant)
+    if way.method is AuthMethod.FIELDS:
+        token, refresh, answer = _by_name_and_password(token), None, _or_jwt(answer)
+    calls: tuple[Call, ...] = ()
+    forgets: tuple[str, ...] = ()
+    revocation = RevocationRequest()
+    base = _base_url(kept)
+    script = OF_ENTRIES.get(name) or SCRIPTS.get(members.values.get("post_connection_script"))
+    found = None if script is None else script.calls_at(base)
+    if script is not None and found is not None and members.take("post_connection_script", str) is not None:
         endpoints, answer = script.said(endpoints, answer)
+        calls, forgets = found, script.forgets
+    ending = ENDINGS.get(members.values.get("pre_connection_deletion_script"))
+    where = None if ending is None else at_base(ending.endpoint, base)
+    if ending is not None and where is not None:
+        members.take("pre_connection_deletion_script", str)
+        endpoints, revocation = msgspec.structs.replace(endpoints, revocation=where), ending.request
     learned = {*answer.learned, *callback.learned}
     guide, pages = members.take("setup_guide_url", str), members.take("docs", str)
-    inputs = _inputs(members, learned)
-    inputs |= _inputs_of_hosts(endpoints, inputs, learned)
-    inputs |= {each: Input() for each in _missing(authorization, token, refresh) if each not in {*inputs, *learned}}
-    inputs |= _filled_in_elsewhere(inputs, endpoints, authorization, learned)
+    inputs = inputs_of(members, learned)
+    inputs |= {each: msgspec.structs.replace(inputs[each], once=True) for each in forgets if each in inputs}
+    inputs |= inputs_of_hosts(endpoints, inputs, learned)
+    inputs |= {each: Input() for each in missing(authorization, token, refresh) if each not in {*inputs, *learned}}
+    inputs |= filled_in_elsewhere(inputs, endpoints, authorization, learned, calls)
+    inputs |= {each: Input(pattern=HOST) for each in asked_by(calls) if each not in {*inputs, *learned}}
     first = {each for each in placeholders(endpoints.authorization or "") if each in learned and each not in inputs}
     inputs |= {each: Input(pattern=HOST) for each in first}  # needed before anything can be learned
     inputs = bounded_inputs(endpoints, inputs, learned - first)
@@ -133,7 +146,9 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
         authorization=authorization,
         token=token,
         refresh=refresh,
-        client_authentication=_authentication(members),
+        revocation=revocation,
+        after_connecting=_with_known_conditions(calls, inputs),
+        client_authentication=way,
         scopes=Scopes(separator=members.take("scope_separator", str) or " ", default=members.texts("default_scopes")),
         pkce=Pkce.OFF if members.take("disable_pkce", bool) else Pkce.S256,
         callback=callback,
@@ -143,6 +158,23 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
         kept=kept,
     )
     return checked(name, mode, profile, members)
+
+
+def _with_known_conditions(calls: tuple[Call, ...], inputs: Mapping[str, Input]) -> tuple[Call, ...]:
+    """Return calls without conditions on what an entry has nobody fill in."""
+    told = {name for call in calls for name in call.tells}
+
+    def is_known(conditions: Mapping[str, Template]) -> bool:
+        return all(each in {*inputs, *told} for text in conditions.values() for each in placeholders(text))
+
+    return tuple(msgspec.structs.replace(call, choose=tuple(filter(is_known, call.choose))) for call in calls)
+
+
+def _base_url(kept: Mapping[str, Any]) -> Template | None:
+    """Return the address of the API that scripts ask, as a template; None where an entry names none."""
+    proxy = kept.get("proxy")
+    said = proxy.get("base_url") if isinstance(proxy, dict) else None
+    return _template(said) if isinstance(said, str) and said else None
 
 
 def _endpoints(members: Members, grant: Grant) -> Endpoints:
@@ -215,14 +247,29 @@ def _token_requests(members: Members, grant: Grant) -> tuple[TokenRequest, Token
 _FORM = "application/x-www-form-urlencoded"
 
 
-def _authentication(members: Members) -> ClientAuthentication:
+def _authentication(members: Members, grant: Grant) -> ClientAuthentication:
     said = members.take("authorization_method", str)
     given = members.take("token_request_auth_method", str)
     for name, method in (("authorization_method", said), ("token_request_auth_method", given)):
-        if method is not None and method not in _METHODS:
+        if method is not None and (method not in _METHODS or (method == _CUSTOM and grant is not _CC)):
             members.give_back(name)
-    method = _METHODS.get(str(given or said), AuthMethod.CLIENT_SECRET_POST)
+    word = str(given or said)
+    method = _METHODS.get(word if word != _CUSTOM or grant is _CC else "", AuthMethod.CLIENT_SECRET_POST)
     return ClientAuthentication(method=method, mutual_tls=bool(members.take("require_client_certificate", bool)))
+
+
+def _by_name_and_password(token: TokenRequest) -> TokenRequest:
+    """Return a token request whose client's id and secret are called as those of a person, which is Nango's `custom`.
+
+    Nothing else goes with it that the entry does not name, no `grant_type` either.
+    """
+    own: dict[str, Sent] = {"grant_type": None, **token.parameters}
+    return msgspec.structs.replace(token, parameters={**own, "username": "{client_id}", "password": "{client_secret}"})
+
+
+def _or_jwt(answer: Answer) -> Answer:
+    """Return where the answer to such a request has its token."""
+    return msgspec.structs.replace(answer, access_token=(*answer.access_token, "jwt"))
 
 
 def _answer(members: Members) -> Answer:
@@ -263,87 +310,6 @@ def _oauth1(members: Members, grant: Grant) -> OAuth1 | None:
         signature_method=SignatureMethod(method),
         request_parameters=_parameters(members, "request_params", {}),
     )
-
-
-def _inputs(members: Members, learned: set[str]) -> dict[str, Input]:
-    inputs: dict[str, Input] = {}
-    for table, per_client in (("connection_config", False), ("credentials", True), ("integration_config", True)):
-        for name, said in (members.take(table, dict) or {}).items():
-            if name in _IMPLIED and table == "credentials":
-                continue
-            if not isinstance(said, dict):
-                members.give_back(f"{table}.{name}")
-                continue
-            inputs[str(name)] = _input(members, f"{table}.{name}", said, per_client=per_client)
-    for name in members.texts("connection_configuration"):
-        inputs.setdefault(name, Input(required=False))
-    for name in learned & inputs.keys():
-        del inputs[name]
-    return inputs
-
-
-def _input(members: Members, where: str, said: Mapping[str, Any], *, per_client: bool) -> Input:
-    inner = Members({str(key): value for key, value in said.items()})
-    kind = inner.take("type", str) or "string"
-    texts = {ours: value for theirs, ours in _INPUT_TEXTS.items() if (value := inner.take(theirs, str)) is not None}
-    learned = bool(inner.take("automated", bool))
-    made = Input(
-        type=kind,
-        enum=inner.texts("enum") or None,
-        required=not inner.take("optional", bool),
-        secret=bool(inner.take("secret", bool)),
-        hidden=bool(inner.take("hidden", bool)),
-        learned=learned,
-        order=inner.take("order", int),
-        per_client=per_client,
-        **texts,
-    )
-    for name in inner.not_expressed():
-        members.give_back(f"{where}.{name}")
-    return made
-
-
-def _inputs_of_hosts(endpoints: Endpoints, inputs: Mapping[str, Input], learned: set[str]) -> dict[str, Input]:
-    """Return the inputs of addresses that the entry does not describe, and those in a host that lack a pattern."""
-    made: dict[str, Input] = {}
-    for name in endpoints.__struct_fields__:
-        for each in placeholders(getattr(endpoints, name) or ""):
-            given = inputs.get(each)
-            if given is None and each not in learned:
-                made[each] = Input(pattern=HOST)
-            elif given is not None and not (given.pattern or given.enum or given.format or given.learned):
-                members = {field: getattr(given, field) for field in given.__struct_fields__}
-                made[each] = Input(**{**members, "pattern": HOST})
-    return made
-
-
-def _filled_in_elsewhere(
-    inputs: Mapping[str, Input], endpoints: Endpoints, authorization: AuthorizationRequest, learned: set[str]
-) -> dict[str, Input]:
-    """Return the inputs that a connection is given by code of that project before it begins: here, the client is."""
-    before = {name for sent in authorization.parameters.values() for name in _named(sent)}
-    for name in endpoints.__struct_fields__:
-        before |= set(placeholders(getattr(endpoints, name) or ""))
-    return {
-        name: msgspec.structs.replace(said, learned=False, per_client=True)
-        for name, said in inputs.items()
-        if said.learned and name in before - learned
-    }
-
-
-def _missing(authorization: AuthorizationRequest, *requests: TokenRequest | None) -> Iterator[str]:
-    """Yield the placeholders of requests."""
-    for sent in authorization.parameters.values():
-        yield from _named(sent)
-    for request in requests:
-        if request is not None:
-            for value in (*request.parameters.values(), *request.headers.values()):
-                yield from _named(value)
-
-
-def _named(sent: Sent) -> Iterator[str]:
-    if isinstance(sent, str | tuple):
-        yield from (each for each in placeholders(sent) if each not in {"random", "client_id", "client_secret"})
 
 
 def _parameters(members: Members, name: str, usual: Mapping[str, str]) -> dict[str, Sent]:

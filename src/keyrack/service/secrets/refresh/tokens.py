@@ -11,7 +11,8 @@ from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.oauth.dpop import TOKEN_TYPE, is_bound
 from keyrack.oauth.scopes import missing_scopes
 from keyrack.oauth.token_response import TokenResponse, still_true
-from keyrack.service.clients.connection_inputs import kept_apart, renews_itself, without_spent_password
+from keyrack.service.clients.auth_client_profile import provider_of
+from keyrack.service.clients.connection_inputs import kept_apart, renews_itself, without_spent_inputs
 from keyrack.service.secrets.refresh.grant_ends import GrantEnds, grant_ends, next_refresh
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule
@@ -38,7 +39,7 @@ def with_tokens(
         The secret with `expires_in` filled in, times of expiry and next refresh, and the next generation; with another
         refresh token, also the next generation of the grant.
     """
-    credentials = without_spent_password(client, kept_apart(client, credentials))
+    credentials = without_spent_inputs(client, kept_apart(client, credentials))
     lifetime = lifetime_of(client, credentials, secret.stated_lifetime, now)
     expires_at = now + timedelta(seconds=lifetime.seconds)
     endless = renews_itself(client, credentials)
@@ -83,10 +84,18 @@ def refreshed(
         now: when the answer came.
         anew: the grant itself was asked for again, so that nothing of the one before is left.
     """
-    before = without_grant(secret.credentials) if anew else secret.credentials
+    before = {**without_grant(secret.credentials), **_learned(secret, client)} if anew else secret.credentials
     fresh = with_tokens(secret, client, merged(before, tokens), schedule, now)
     fresh = replace(fresh, refreshed_at=now, grant_generation=secret.grant_generation + 1, ambiguous_since=None)
     return with_granted(fresh, tokens)
+
+
+def _learned(secret: AuthSecret, client: AuthClient) -> Json:
+    """Return what a connection's profile has had asked for once: another token of the same grant changes none of it."""
+    told, provider = secret.credentials.get("undefined_params"), provider_of(client)
+    names = () if provider is None else set(provider.learned).difference(provider.answer.learned)
+    kept = {name: told[name] for name in names if name in told} if isinstance(told, Mapping) else {}
+    return {"undefined_params": kept} if kept else {}
 
 
 def without_grant(credentials: Mapping[str, Any]) -> Json:
