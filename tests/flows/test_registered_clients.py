@@ -56,6 +56,39 @@ async def test_an_issuer_alone_says_where_everything_is(desk: Desk, simulator: R
     assert made["attributes"]["credentials"]["auth_uri"] == own, "what is given counts"
 
 
+async def test_a_profile_says_where_clients_are_registered(desk: Desk, simulator: RunningSimulator) -> None:
+    """Without an issuer, and so without metadata (RFC 7591 section 3)."""
+    url = simulator.base_url
+    endpoints = {
+        "authorization": simulator.authorization_endpoint,
+        "token": simulator.token_endpoint,
+        "registration": f"{url}/{{way}}",
+    }
+    profile = {
+        "name": "registering",
+        "endpoints": endpoints,
+        "inputs": {"way": {"per_client": True, "enum": ["register", "nowhere"]}},
+        "client_authentication": {"method": "client_secret_post"},
+    }
+    made = await desk.made(provider_profile=profile, inputs={"way": "register"}, registration={})
+    given = made["attributes"]["credentials"]
+    known = simulator.state.clients[given["client_id"]]
+    assert known.token_endpoint_auth_method == "client_secret_post", "as the profile has it"
+    assert known.redirect_uris == (f"{CALLBACK}/{issuer_name(url)}",), "its own, as an issuer has (RFC 9700 4.4.2.2)"
+    assert given["registration_endpoint"] == f"{url}/register"
+    secret = await desk.connect(made["id"], scopes="read")
+    assert secret["attributes"]["state"] == "ready"
+    for inputs, told in (({"way": "nowhere"}, "provider_error"), ({}, "validation_error")):
+        refused = await desk.create(provider_profile=profile, inputs=inputs, registration={})
+        assert error_of(refused)[:2] == (400, told), refused.text
+    signing = {**profile, "client_authentication": {"method": "private_key_jwt"}}
+    refused = await desk.create(provider_profile=signing, inputs={"way": "register"}, registration={})
+    assert refused.status_code == 400, "no key of its own is registered"
+    without = {**profile, "endpoints": {name: endpoints[name] for name in ("authorization", "token")}, "inputs": {}}
+    refused = await desk.create(provider_profile=without, registration={})
+    assert "a profile that names where clients register" in refused.text
+
+
 async def test_a_registered_client_connects_and_is_deregistered_with_the_client(
     desk: Desk, simulator: RunningSimulator
 ) -> None:

@@ -230,6 +230,12 @@ def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
     return origin_of(credentials["refresh_token_uri"])
 
 
+def named_issuer(client: AuthClient) -> str | None:
+    """Return by what a client's own redirect URI is named: its issuer, or else where it was registered."""
+    registered = client.credentials.get(REGISTRATION_ENDPOINT)
+    return client.credentials.get("issuer") or (None if registered is None else origin_of(registered))
+
+
 def redirect_uri_of(client: AuthClient) -> str | None:
     """Return the redirect URI that a client itself names; None: it has the documented one (contract 20.1)."""
     return client.credentials.get(REDIRECT_URI) if is_oauth2(client.type) else None

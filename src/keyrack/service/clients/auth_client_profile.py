@@ -203,6 +203,12 @@ def provider_of(client: AuthClient) -> ProviderProfile | None:
     return None if said is None else stored_profile(said)
 
 
+def registration_endpoint_of(provider: ProviderProfile, inputs: Mapping[str, Any]) -> str | None:
+    """Return where clients are registered by a profile (RFC 7591), with what a client fills in; None if not there."""
+    given = {name: text for name, text in inputs.items() if isinstance(text, str)}
+    return _own(provider, "registration", _of_client(provider, given, {}), {})
+
+
 def new_key_for(client: AuthClient) -> Secret | None:
     """Return a new key for a connection, where the tokens of a client are bound to one (RFC 9449); else None."""
     provider = provider_of(client)

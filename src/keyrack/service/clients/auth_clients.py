@@ -312,7 +312,7 @@ class AuthClients:
         named = credentials_of.redirect_uri_of(client)
         if named is None or self._discovery is None:
             return
-        documented, issuer = await self._discovery.redirect_uri(scope.unit), client.credentials.get("issuer")
+        documented, issuer = await self._discovery.redirect_uri(scope.unit), credentials_of.named_issuer(client)
         ours = [] if documented is None else [documented, *([of_issuer(documented, issuer)] if issuer else [])]
         if named not in ours:
             problem = (

@@ -23,7 +23,7 @@ from keyrack.service.clients.auth_client_credentials import (
     REGISTRATION_ENDPOINT,
     CredentialRules,
 )
-from keyrack.service.clients.auth_client_profile import INTROSPECTION_URI
+from keyrack.service.clients.auth_client_profile import INPUTS, INTROSPECTION_URI, origin_of, registration_endpoint_of
 from keyrack.service.clients.auth_client_values import NewAuthClient
 from keyrack.service.clients.secret_expiry import GivenExpiry
 from keyrack.service.discovery.authorization_servers import AuthorizationServers
@@ -48,6 +48,8 @@ _OURS = ("redirect_uris", "grant_types", "response_types", "client_id", "client_
 _REGISTERED = ("client_id", "client_secret", REDIRECT_URI, REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN)
 """Members that a client has of its registration."""
 _REQUIRED = ("auth_uri", "token_uri")
+_SILENT = IssuerMetadata(sends_iss=False, jwks_uri=None)
+"""Stands for the metadata of a server whose profile says all that is needed, without an issuer."""
 
 
 class AuthClientDiscovery:
@@ -90,19 +92,24 @@ class AuthClientDiscovery:
         own = given.get(REGISTRATION)
         if own is not None:
             self._require_registrable(given, documented)
-        issuer = self._issuer(given) or ""
-        server = await self._servers.find(issuer, tenant_id=tenant_id, pointer=f"{POINTER}/{_ISSUER}")
-        credentials = {**self._found(server, given), **given}
+        issuer = self._issuer(given)
+        server, credentials = _SILENT, dict(given)
+        if issuer is not None:
+            server = await self._servers.find(issuer, tenant_id=tenant_id, pointer=f"{POINTER}/{_ISSUER}")
+            credentials = {**self._found(server, given), **given}
         if own is None or documented is None:
             return replace(wanted, credentials=credentials)
-        endpoint = given.get(REGISTRATION_ENDPOINT) or server.registration_endpoint
+        endpoint = self._registration_endpoint(given) or server.registration_endpoint
         if endpoint is None:
             problem = "the server registers no clients (it has no registration_endpoint): give a client_id"
             raise ValidationFailed(Problem(problem, f"{POINTER}/{REGISTRATION}"))
-        self._rules.made(wanted.type, {**credentials, "client_id": "-", "client_auth": "none"})
+        preview = {**credentials, REGISTRATION_ENDPOINT: endpoint, "client_id": "-", "client_auth": "none"}
+        self._rules.made(wanted.type, preview)
         if given.get("client_auth") in METHOD_OF:
             own = {"token_endpoint_auth_method": METHOD_OF[given["client_auth"]].value, **own}
-        address = of_issuer(documented, issuer)
+        elif issuer is None and (profile := self._rules.profiles.profile_in(given)) is not None:
+            own = {"token_endpoint_auth_method": profile.client_authentication.method.value, **own}
+        address = of_issuer(documented, issuer or origin_of(endpoint))
         members, ends, attempt_id = await self._registrar.register(
             server,
             endpoint,
@@ -143,8 +150,9 @@ class AuthClientDiscovery:
         ours = [name for name in _OURS if name in own]
         if ours:
             raise ValidationFailed(*(Problem("is Keyrack's to say", f"{pointer}/{name}") for name in ours))
-        if self._issuer(given) is None:
-            raise ValidationFailed(Problem("issuer is required with registration", f"{POINTER}/{_ISSUER}"))
+        if self._issuer(given) is None and self._registration_endpoint(given) is None:
+            problem = "issuer is required with registration, or a profile that names where clients register"
+            raise ValidationFailed(Problem(problem, f"{POINTER}/{_ISSUER}"))
         taken = [name for name in _REGISTERED if given.get(name) is not None]
         if taken:
             raise ValidationFailed(
@@ -166,6 +174,14 @@ class AuthClientDiscovery:
             if self._lacks(given, name)
         }
         return {name: address for name, address in found.items() if address is not None}
+
+    def _registration_endpoint(self, given: Mapping[str, Any]) -> str | None:
+        """Return where a client is registered by what it says itself, or by its profile; None: its issuer tells."""
+        own, profile = given.get(REGISTRATION_ENDPOINT), self._rules.profiles.profile_in(given)
+        if own is not None or profile is None:
+            return own
+        inputs = given.get(INPUTS)
+        return registration_endpoint_of(profile, inputs if isinstance(inputs, Mapping) else {})
 
     def _issuer(self, given: Mapping[str, Any]) -> str | None:
         """Return the issuer of credentials, or of their profile; None if it is not known or a template."""
