@@ -30,11 +30,9 @@ MISSING = {
     "trello": "the grant oauth1",
 }
 """Those that auth clients cannot use yet, and why."""
-REFUSED = {"bigcommerce": "/p/authorization/starts_at_provider"}
-"""Those that auth clients cannot use, with what is refused."""
 NAMES = sorted(catalogue())
 DIRECT = [name for name in NAMES if catalogue()[name].grant in DIRECT_GRANTS]
-USABLE = [name for name in NAMES if name not in {*MISSING, *REFUSED, *DIRECT}]
+USABLE = [name for name in NAMES if name not in {*MISSING, *DIRECT}]
 KEY: str = jwk.generate_key("RSA", 2048).as_pem(private=True).decode()
 
 
@@ -45,11 +43,12 @@ def test_one_that_cannot_be_used_yet_is_refused_with_what_is_missing(name: str) 
     assert [each.detail for each in refused.value.problems] == [f"{MISSING[name]} cannot be used with auth clients yet"]
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED))
-def test_one_that_cannot_be_used_is_refused_by_its_member(name: str) -> None:
+def test_one_that_begins_at_the_provider_is_refused_by_its_member() -> None:
+    endpoints = {"authorization": "https://p.example/a", "token": "https://p.example/t"}
+    said = {"name": "p", "endpoints": endpoints, "authorization": {"starts_at_provider": True}}
     with pytest.raises(ValidationFailed) as refused:
-        ProfileRules(allow_insecure=False).checked(name, "/p")
-    assert [each.pointer for each in refused.value.problems] == [REFUSED[name]]
+        ProfileRules(allow_insecure=False).checked(said, "/p")
+    assert [each.pointer for each in refused.value.problems] == ["/p/authorization/starts_at_provider"]
 
 
 @pytest.mark.parametrize("name", USABLE)
