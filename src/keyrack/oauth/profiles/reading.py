@@ -72,7 +72,7 @@ def profile_of(document: Any, *, allow_insecure: bool = False) -> ProviderProfil
 def document_of(profile: ProviderProfile) -> dict[str, Any]:
     """Return a profile as a JSON value, without what is as usual."""
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(profile))
-    own = {"refresh", "exchange"}  # to be there says something
+    own = {"refresh", "exchange", "oauth1"}  # to be there says something
     return {name: value for name, value in document.items() if name in own or value not in ({}, [], None)}
 
 
