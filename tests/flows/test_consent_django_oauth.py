@@ -18,6 +18,8 @@ from support.consent import (
     start,
     stored,
 )
+from support.profiled_clients import connected as reconnected
+from support.profiled_clients import profiled_client
 
 Start = Callable[[DjangoOAuthOptions], DjangoOAuth]
 CLIENT = RegisteredClient(redirect_uris=(CALLBACK,))
@@ -87,3 +89,34 @@ async def test_a_replayed_code_of_another_consent_is_refused(keyrack: World, sta
     assert page.status_code == 400
     assert "invalid_grant" in page.text
     assert len(await stored(keyrack, "Globex")) == 1
+
+
+async def test_an_auth_client_refreshes_there_and_revokes_both_tokens(
+    keyrack: World, start_django_oauth: Start
+) -> None:
+    server = start_django_oauth(DjangoOAuthOptions(clients=(CLIENT,)))
+    profile = {
+        "name": "django",
+        "endpoints": {
+            "authorization": server.authorization_endpoint,
+            "token": server.token_endpoint,
+            "revocation": f"{server.address}/o/revoke_token/",
+        },
+        "client_authentication": {"method": "client_secret_basic"},
+        "scopes": {"default": ["read"]},
+        "lifetimes": {"rotates": True},
+    }
+    client_id = await profiled_client(keyrack, profile, client_id=CLIENT.client_id, client_secret=CLIENT.client_secret)
+    path, acme = await reconnected(keyrack, client_id), keyrack.tenants["Acme"]
+    first = (await acme.integrator.get(path)).json()["data"]["attributes"]["credentials"]
+    renewed = await acme.integrator.post(f"{path}/refresh")
+    assert renewed.status_code == 200, renewed.text
+    now = renewed.json()["data"]["attributes"]["credentials"]
+    assert now["refresh_token"] != first["refresh_token"]
+    assert (await fetch(server.resource, now["access_token"])).json() == {"sub": "person"}
+    assert (await acme.integrator.delete(path)).status_code == 204
+    await keyrack.services.revoker.tick()
+    assert (await fetch(server.resource, now["access_token"])).status_code in {401, 403}
+    form = {"grant_type": "refresh_token", "refresh_token": now["refresh_token"]}
+    status, refused = await token_request(server.token_endpoint, server.client, **form)
+    assert (status, refused["error"]) == (400, "invalid_grant")
