@@ -13,6 +13,7 @@ from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, NotFound
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import home
+from keyrack.service.authz.access_counts import trying
 from keyrack.service.clients.client_attention import ClientAttentionReader
 from keyrack.service.identity.users import Users
 from keyrack.service.tenancy.contracts import Contracts, ContractView
@@ -66,6 +67,6 @@ async def _names(
     """Return the names of the contracts that the workspaces are in, as far as the caller may see them."""
     names = {each.contract.id: each.contract.name for each in seen}
     for contract_id in {each.workspace.contract_id for each in workspaces} - names.keys():
-        with suppress(NotFound, Forbidden):
+        with trying(), suppress(NotFound, Forbidden):
             names[contract_id] = (await contracts.get(who, contract_id, most_members=0)).contract.name
     return names

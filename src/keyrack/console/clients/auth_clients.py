@@ -33,6 +33,7 @@ from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, KeyrackError, NotFound
 from keyrack.model import Json
 from keyrack.model.clients import OAUTH2_TYPES, AuthClientFilter, AuthClientScope
+from keyrack.service.authz.access_counts import trying
 from keyrack.service.clients.auth_client_credentials import redirect_uri_of
 from keyrack.service.clients.auth_client_overview import AuthClientOverview, KnownAuthClient
 from keyrack.service.clients.auth_client_profile import direct_grant
@@ -231,7 +232,7 @@ async def _about(
 ) -> Mapping[str, Any]:
     """Return what all pages of one client show."""
     usage: AuthClientUsage | None = None
-    with suppress(NotFound):  # who sees it from inside of its scope only
+    with trying(), suppress(NotFound):  # who sees it from inside of its scope only
         number = visit.page_number("flows")
         usage = await reader.of(
             visit.who, known.client.id, limit=ROWS, offset=offset_of(number), search=visit.asked("flow")

@@ -37,6 +37,7 @@ from keyrack.errors import (
 from keyrack.model.clients import ClientFilter
 from keyrack.model.components import ComponentNeed
 from keyrack.service.authz.access import home
+from keyrack.service.authz.access_counts import trying
 from keyrack.service.clients.client_attention import SOON
 from keyrack.service.clients.oauth_clients import OAuthClients, OAuthClientView
 from keyrack.service.clients.secret_expiry import REMINDER_DAYS
@@ -300,7 +301,8 @@ async def _registration(
 ) -> RegistrationByHand | None:
     """Return what the client's component asks for, if the component is still there and the visitor sees it."""
     try:
-        component = await components.get(visit.who, view.client.component_id)
+        with trying():
+            component = await components.get(visit.who, view.client.component_id)
     except NotFound:
         return None
     return await registrations.of(visit.who, home(visit.who), component)

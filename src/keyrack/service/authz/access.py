@@ -162,6 +162,7 @@ class Access:
             if is_task_user(who) and door is None:
                 raise Forbidden(_NOT_FOR_STEPS)
             if not scope.in_workspace and key not in who.permissions:
+                self.counts.denied(who, scope.place.tenant_id, (kind, leaf_id), action)
                 raise NotFound
             yield scope
 
@@ -228,6 +229,7 @@ class Access:
         """
         found = await self.locate(kind, resource_id)
         if who.tenant_id not in (None, found.tenant_id):
+            self.counts.denied(who, found.tenant_id, (kind, resource_id))
             raise NotFound(f"there is no such {kind}")
         return found
 

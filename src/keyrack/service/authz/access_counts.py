@@ -80,20 +80,22 @@ class AccessCounts:
         action: str | None = None,
         refusal: Forbidden | None = None,
     ) -> None:
-        """Count a refused attempt of a caller at a place, for the log of the caller's tenant.
+        """Count a refused attempt of a caller at what is there, for the log of the caller's tenant.
+
+        Also one who is told that it is not there (contract section 3), which no answer may show.
 
         Args:
             who: the caller.
             tenant_id: whose log it belongs into if the caller has no tenant.
-            target: the place, by what a path or the directory calls it, and its id.
-            action: what was tried; None: to read.
+            target: what it is, by what a path or the directory calls it, and its id.
+            action: what was tried, as the audit log calls it; None: to read.
             refusal: tells the permission that was missing, which is named then instead.
         """
         if self._counter is None or _TRYING.get():
             return
         kind = target[0].replace("_", "-")
         missing = None if refusal is None else refusal.permission
-        tried = missing or f"{kind}.{action or 'read'}"
+        tried = missing or action or f"{kind}.read"
         self._counter.note(who, who.address, who.tenant_id or tenant_id, tried, kind, target[1], DENIED)
 
 

@@ -8,7 +8,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_authorization import GLOBAL, auth_client_permissions
-from keyrack.service.clients.auth_client_reading import found_client, reached, unknown_client
+from keyrack.service.clients.auth_client_reading import found_client, hidden_client, located_client
 from keyrack.store.auth_clients import AuthClientRows
 
 
@@ -29,13 +29,13 @@ async def changed_at_its_scope(
         NotFound: there is none, or the caller cannot see it from anywhere.
         Forbidden: the caller may not do so.
     """
-    place = reached(who, await access.find("auth_client", auth_client_id))
+    place = await located_client(access, who, auth_client_id, action)
     entered = access.installation(who, action) if place == GLOBAL else access.at(who, place, action)
     async with entered as scope:
         allowed = await auth_client_permissions(scope)
         if not allowed.allows(permission, place):
             if not allowed.knows(place):
-                raise unknown_client()
+                raise hidden_client(access, who, place, auth_client_id, action)
             needed = f"global.auth_clients.{permission}"
             raise Forbidden(f"this needs the permission {needed}, held at the auth client's scope")
         scope.require_open()

@@ -10,7 +10,7 @@ from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_authorization import GLOBAL, AuthClientPermissions, auth_client_permissions
 from keyrack.service.clients.auth_client_credentials import shown
-from keyrack.service.clients.auth_client_reading import found_client, reached, unknown_client
+from keyrack.service.clients.auth_client_reading import found_client, hidden_client, reached, unknown_client
 from keyrack.store.auth_client_list import AuthClientList
 from keyrack.store.directory import Location
 
@@ -106,7 +106,7 @@ class AuthClientOverview:
         async with self._access.reading(who, "auth_client", auth_client_id, partial(reached, who)) as scope:
             reach, place = await auth_client_permissions(scope), scope.place
             if not reach.knows(place):
-                raise unknown_client()
+                raise hidden_client(self._access, who, place, auth_client_id)
             client = await found_client(scope, auth_client_id)
             listed = (await AuthClientList(scope.unit).by_ids([auth_client_id])).get(auth_client_id)
             if listed is None:

@@ -35,8 +35,23 @@ async def seen_at_its_scope(
             reach = auth_client_permissions_here(scope)
             is_seen = reach.allows("get", scope.place)
         if not is_seen:
-            raise unknown_client()
+            raise hidden_client(access, who, scope.place, auth_client_id)
         yield scope, reach, await found_client(scope, auth_client_id)
+
+
+async def located_client(access: Access, who: Principal, auth_client_id: str, action: str) -> Location:
+    """Find the scope of a client, as `reached`, for an action that the audit log has if the caller may not know of it.
+
+    Raises:
+        NotFound: there is none, or it is another tenant's.
+    """
+    place = await access.find("auth_client", auth_client_id)
+    try:
+        return reached(who, place)
+    except NotFound:
+        if place is not None:
+            access.counts.denied(who, place.tenant_id, ("auth_client", auth_client_id), action)
+        raise
 
 
 def reached(who: Principal, place: Location | None) -> Location:
@@ -60,6 +75,25 @@ async def found_client(scope: Scope, auth_client_id: str) -> AuthClient:
     if client is None:
         raise unknown_client()
     return client
+
+
+def hidden_client(
+    access: Access, who: Principal, place: Location, auth_client_id: str, action: str | None = None
+) -> NotFound:
+    """Count for the audit log that a caller asked for a client that is there and that they do not see.
+
+    Args:
+        access: counts.
+        who: the caller.
+        place: the client's scope.
+        auth_client_id: the client.
+        action: as the audit log calls it; None: to read.
+
+    Returns:
+        What the caller is told: the same as of one that is not there.
+    """
+    access.counts.denied(who, place.tenant_id, ("auth_client", auth_client_id), action)
+    return unknown_client()
 
 
 def unknown_client() -> NotFound:

@@ -26,7 +26,7 @@ from keyrack.service.clients.auth_client_authorization import (
 from keyrack.service.clients.auth_client_availability import available_clients, place_of
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_links import require_visible
-from keyrack.service.clients.auth_client_reading import found_client, reached, seen_at_its_scope, unknown_client
+from keyrack.service.clients.auth_client_reading import found_client, hidden_client, located_client, seen_at_its_scope
 from keyrack.service.clients.auth_client_values import (
     AuthClientView,
     ChangedAuthClient,
@@ -358,11 +358,12 @@ class AuthClients:
                     await found_client(scope, auth_client_id)
             if not allowed:  # whether the client exists or not (section 3: permission before target)
                 await self._refuse(who, within, action)
-        place = await self._locate(who, auth_client_id)
-        async with self._in(who, place, f"auth-client.{action}") as scope:
+        named = f"auth-client.{action}"
+        place = await located_client(self._access, who, auth_client_id, named)
+        async with self._in(who, place, named) as scope:
             reach = await auth_client_permissions(scope)
             if not reach.knows(place) and not reach.allows(action, place):
-                raise unknown_client()
+                raise hidden_client(self._access, who, place, auth_client_id, named)
             _require(reach, action, place)
             scope.require_open()
             yield scope, reach
@@ -375,9 +376,6 @@ class AuthClients:
         """
         async with self._at(who, within, f"auth-client.{action}") as scope:
             _require(await auth_client_permissions(scope), action, scope.place)
-
-    async def _locate(self, who: Principal, auth_client_id: str) -> Location:
-        return reached(who, await self._access.find("auth_client", auth_client_id))
 
     def _at(
         self, who: Principal, named: NamedScope | None, action: str | None = None, door: TaskUserAccess | None = None

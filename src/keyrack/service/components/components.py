@@ -139,6 +139,7 @@ class Components:
             place = await self._access.locate_for(who, "team", team_id.validated())
         async with self._access.at(who, place, "component.create") as scope:
             if not (scope.in_contract or scope.allows(GET_TEAMS, EDIT)):  # the team is not to be seen (section 12)
+                self._access.counts.denied(who, place.tenant_id, ("team", team_id.validated()), "component.create")
                 raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id")
             scope.require(EDIT)
             wanted = new.validated()

@@ -141,6 +141,8 @@ class ComponentVisibility:
         async with self._access.at(who, _viewpoint(who, found), action, door) as scope:
             component = await ComponentRows(scope.unit).find(component_id)
             if component is None or not await _visible(scope, component):
+                if found is not None:
+                    self._access.counts.denied(who, found.tenant_id, ("component", component_id), action)
                 raise NotFound("there is no such component")
             if is_task_user(who) and door is None:
                 raise Forbidden("a running step may not do this")
@@ -162,7 +164,11 @@ class ComponentVisibility:
                 raise Forbidden("only the component's owner can do this")
         async with self._access.at(who, place, action) as scope:
             component = await own_component(scope, component_id)
-            await _require_developer(scope, component, need)
+            try:
+                await _require_developer(scope, component, need)
+            except NotFound:
+                self._access.counts.denied(who, place.tenant_id, ("component", component_id), action)
+                raise
             yield scope, component
 
 

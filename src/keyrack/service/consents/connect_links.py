@@ -146,6 +146,8 @@ class ConnectLinks:
             scope.require(*self._targets.permissions)
             link = await ConnectLinkRows(scope.unit).find(link_id)
             if link is None or link.workspace_id != workspace_id or link.user_id != who.id:
+                if link is not None:
+                    self._access.counts.denied(who, scope.place.tenant_id, ("connect-link", link_id))
                 raise NotFound("there is no such connect link of yours")
             return replace(link, status=link.status_at(self._clock()))
 

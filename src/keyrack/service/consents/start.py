@@ -152,6 +152,8 @@ class ConsentStart:
             scope.require(*self._targets.permissions)
             consent = await ConsentRows(scope.unit).find(consent_id)
             if consent is None or consent.workspace_id != workspace_id or consent.user_id != who.id:
+                if consent is not None:
+                    self._access.counts.denied(who, scope.place.tenant_id, ("oauth-consent", consent_id))
                 raise NotFound("there is no such consent of yours")
             if consent.status is ConsentStatus.exchanging:
                 late = consent.expires_at <= self._clock()

@@ -11,7 +11,7 @@ from keyrack.model.clients import is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_authorization import GLOBAL, auth_client_permissions
-from keyrack.service.clients.auth_client_reading import found_client, reached, unknown_client
+from keyrack.service.clients.auth_client_reading import found_client, hidden_client, located_client
 from keyrack.service.diagnosis.examination import Diagnosis, Examiner
 from keyrack.service.diagnosis.subject import Subject, auth_client_subject, oauth_client_subject
 from keyrack.store.directory import Location
@@ -95,11 +95,11 @@ class ClientDiagnoses:
             StateConflict: it is not of an oauth2 type.
             RateLimited: the caller made too many diagnoses.
         """
-        place = reached(who, await self._access.find("auth_client", auth_client_id))
+        place = await located_client(self._access, who, auth_client_id, "auth-client.diagnose")
         async with self._entered(who, place) as scope:
             reach = await auth_client_permissions(scope)
             if not reach.knows(place):
-                raise unknown_client()
+                raise hidden_client(self._access, who, place, auth_client_id, "auth-client.diagnose")
             if not reach.shows_keys(place):
                 raise Forbidden("this needs the permission global.auth_clients.get, held at the auth client's scope")
             client = await found_client(scope, auth_client_id)

@@ -108,8 +108,9 @@ class AccountSetup:
         """
         place = await self._access.locate_for(who, "user", user_id)
         async with self._access.at(who, place, "setup-link.create") as scope:
-            if not scope.allows(CREATE_USERS):
-                await _require_seen(scope, user_id)
+            if not scope.allows(CREATE_USERS) and not await _is_seen(scope, user_id):
+                self._access.counts.denied(who, place.tenant_id, ("user", user_id), "setup-link.create")
+                raise NotFound("there is no such user")
             scope.require(CREATE_USERS)
             users = UserRows(scope.unit)
             await users.lock_to_change(user_id)
@@ -209,17 +210,12 @@ class AccountSetup:
         return place.tenant_id
 
 
-async def _require_seen(scope: Scope, user_id: str) -> None:
-    """Insist that a caller who may not create users at least sees a user.
-
-    Raises:
-        NotFound: the caller does not.
-    """
+async def _is_seen(scope: Scope, user_id: str) -> bool:
+    """Tell whether a caller who may not create users at least sees a user."""
     if user_id == scope.who.id or scope.allows("tenants.user.get"):
-        return
+        return True
     standing = RoleAssignments(scope.unit)
-    if not await standing.contracts_of(scope.who.id) & await standing.contracts_of(user_id):
-        raise NotFound("there is no such user")
+    return bool(await standing.contracts_of(scope.who.id) & await standing.contracts_of(user_id))
 
 
 async def _good(unit: Unit, token: Secret) -> SetupLink:

@@ -109,6 +109,8 @@ class Users:
             if not seen:
                 standing = RoleAssignments(scope.unit)
                 seen = bool(await standing.contracts_of(who.id) & await standing.contracts_of(user_id))
+            if not seen:
+                self._access.counts.denied(who, place.tenant_id, ("user", user_id))
             user = await UserRows(scope.unit).find(user_id) if seen else None
             if user is None:
                 raise NotFound("there is no such user")

@@ -8,6 +8,7 @@ from keyrack.model.identity import Principal, ServiceAccount
 from keyrack.service.authz.access import Access
 from keyrack.service.authz.permissions import no_such_permission, normalise
 from keyrack.store.accounts import ServiceAccounts
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.paging import After
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -58,7 +59,7 @@ class ServiceAccountAdmin:
         Raises:
             NotFound: there is none, or the caller may not see any.
         """
-        _require_sight(who, _GET)
+        self._require_sight(who, _GET, account_id)
         async with self._access.installation(who) as scope:
             account = await ServiceAccounts(scope.unit).find(account_id)
             if account is None:
@@ -76,7 +77,7 @@ class ServiceAccountAdmin:
             ValidationFailed: a permission does not exist, or the name cannot be told from an email.
             AlreadyExists: another one has the name.
         """
-        _require_sight(who, _EDIT)
+        self._require_sight(who, _EDIT, account_id)
         async with self._access.installation(who, f"{TARGET}.edit") as scope:
             scope.require(_EDIT)
             account = await ServiceAccounts(scope.unit).hold(account_id)
@@ -97,12 +98,22 @@ class ServiceAccountAdmin:
             NotFound: there is none, or the caller may not see any.
             Forbidden: the caller may not delete them.
         """
-        _require_sight(who, _DELETE)
+        self._require_sight(who, _DELETE, account_id)
         async with self._access.installation(who, f"{TARGET}.delete") as scope:
             scope.require(_DELETE)
             if not await ServiceAccounts(scope.unit).remove(account_id):
                 raise unknown()
             scope.audit_target(TARGET, account_id)
+
+    def _require_sight(self, who: Principal, permission: str, account_id: str) -> None:
+        """Hide all service accounts from callers who may do nothing with them (contract section 3).
+
+        Raises:
+            NotFound: the caller holds neither the permission nor the one to see them.
+        """
+        if who.permissions.isdisjoint({permission, _GET}):
+            self._access.counts.denied(who, INSTALLATION, (TARGET, account_id), permission)
+            raise unknown()
 
 
 def changed_account(account: ServiceAccount, change: ServiceAccountChange) -> ServiceAccount:
@@ -139,13 +150,3 @@ def name_problems(name: str) -> list[Problem]:
 def unknown() -> NotFound:
     """Return the error for an id or name that no service account has."""
     return NotFound("there is no such service account")
-
-
-def _require_sight(who: Principal, permission: str) -> None:
-    """Hide all service accounts from callers who may do nothing with them (contract section 3).
-
-    Raises:
-        NotFound: the caller holds neither the permission nor the one to see them.
-    """
-    if who.permissions.isdisjoint({permission, _GET}):
-        raise unknown()

@@ -91,6 +91,7 @@ class Teams:
         place = await self._access.locate_for(who, "team", team_id)
         async with self._access.at(who, place) as scope:
             if not (scope.in_contract or scope.allows(GET_TEAMS)):
+                self._access.counts.denied(who, place.tenant_id, ("team", team_id))
                 raise NotFound(_UNKNOWN)
             return await _there(scope, team_id)
 
