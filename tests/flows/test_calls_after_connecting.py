@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from keyrack.errors import DatabaseUnavailable
 from keyrack.oauth.profiles.of_blocks import profile_of_block
+from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.store.auth_secrets import AuthSecrets
 from support.app import World, relationship
 from support.provider_profiles import make, profile_at
 from support.raw_provider import RawConsents, RawProvider, json_answer, tokens_answer
+from support.waits_and_faults import fail_once
 
 SITES = [{"id": "s1", "url": "https://a.p.example"}, {"id": "s2", "url": "https://b.p.example"}]
 
@@ -96,6 +99,22 @@ async def test_without_a_person_too_and_a_new_token_keeps_it(desk: RawConsents) 
     assert renewed["credentials"]["access_token"] == "at-2"
     assert renewed["credentials"]["undefined_params"] == known
     assert lines(desk) == ["POST /token", "GET /whoami", "POST /token"]
+
+
+async def test_a_consent_that_was_interrupted_learns_it_when_it_goes_on(
+    desk: RawConsents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await make(desk, asking(desk))).status_code == 201
+    fail_once(monkeypatch, ConsentCompletion, "complete", DatabaseUnavailable)
+    waiting = await desk.consent(tokens_answer(), json_answer(json.dumps(SITES)), json_answer('{"name": "Alice"}'))
+    assert waiting["attributes"]["status"] == "pending"
+    assert lines(desk) == ["POST /token"]
+    assert await desk.world.services.refreshing.recovery.tick() == 1
+    listed = await desk.who.get(f"/v2/workspaces/{desk.tenant.workspace_id}/secrets")
+    (found,) = listed.json()["data"]
+    known = (await desk.seen(found["id"]))["credentials"]["undefined_params"]
+    assert known == {"site_id": "s1", "owner": "Alice"}
+    assert lines(desk) == ["POST /token", "GET /sites", "GET /s1/me"], "the code is sent once"
 
 
 async def test_what_is_for_connecting_only_is_kept_nowhere(desk: RawConsents) -> None:

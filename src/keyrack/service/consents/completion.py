@@ -129,7 +129,7 @@ class ConsentCompletion:
             if answer is None:
                 await self.close(attempt, AttemptResult.ambiguous)
                 raise ProviderUnavailable(_INTERRUPTED)
-            await self.complete(consent, place, who, kept, answer)
+            await self.complete(consent, place, who, kept, answer, await self._destination_now(consent, place, who))
         except DatabaseUnavailable:
             raise
         except KeyrackError as error:
@@ -162,6 +162,15 @@ class ConsentCompletion:
             destination = await self._revalidate(scope, consent)
             await self.links.require_current(scope.unit, consent)
         return destination
+
+    async def _destination_now(self, consent: Consent, place: Location, who: Principal) -> ConsentDestination | None:
+        """Return where an interrupted consent's tokens go; None: nowhere any more, which is told as they are stored."""
+        try:
+            return await self.destination(consent, place, who)
+        except DatabaseUnavailable:
+            raise
+        except KeyrackError:
+            return None
 
     def read(
         self, consent: Consent, destination: ConsentDestination, answer: RawResponse, granted: Secret
@@ -326,7 +335,7 @@ class ConsentCompletion:
         granted: Secret | None,
     ) -> Identified:
         """Return whose account was connected, as far as it can be told; never why not (decision 33)."""
-        if destination is None:  # the exchange was interrupted, and nobody is waiting any more
+        if destination is None:  # they will be stored nowhere
             return Identified()
         try:
             brought = self._protocol(consent).tokens(consent, destination.profile, answer, granted)
