@@ -10,7 +10,7 @@ from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.spool import Spool
 from support.app import World, settings_for, world
-from support.grants import add_auth_client, add_secret, is_live, mint, stored
+from support.grants import add_auth_client, add_secret, is_live, mint, refreshed, stored
 from support.keyrack_processes import Replica, environment
 from support.postgres import PostgresServer
 
@@ -18,10 +18,6 @@ REFRESHES = 200
 OUTAGE_SECONDS = 8.0
 WORKERS = 2
 SETTLED_AFTER = 240.0
-
-
-def refreshed(simulator: RunningSimulator) -> int:
-    return simulator.state.calls(endpoint="token", grant_type="refresh_token", outcome="ok")
 
 
 async def all_fresh(keyrack: World, secrets: list[AuthSecret]) -> bool:

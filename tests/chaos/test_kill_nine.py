@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.model.secrets import ErrorCode, SecretState
+from keyrack.simulator.testing import running_simulator
 from keyrack.store.attempts import open_attempts
 from support.app import World, settings_for, world
-from support.grants import add_auth_client, add_secret, mint, stored
+from support.grants import add_auth_client, add_secret, mint, refreshed, stored, takes
 from support.keyrack_processes import Replica, environment
 
 SECRETS = 120
@@ -25,17 +25,6 @@ LIFETIME = 4
 AT_ONCE = 8
 GIVEN_UP_AFTER = 480.0
 SETTLED_AFTER = 180.0
-
-
-def refreshed(simulator: RunningSimulator) -> int:
-    return simulator.state.calls(endpoint="token", grant_type="refresh_token", outcome="ok")
-
-
-def takes(simulator: RunningSimulator, secret: AuthSecret) -> bool:
-    """Tell whether the simulator would take the stored refresh token."""
-    book = simulator.state.book
-    token = book.refresh(secret.credentials["refresh_token"])
-    return token is not None and token.state(book.now()) == "active"
 
 
 async def settled(keyrack: World) -> bool:

@@ -16,7 +16,7 @@ from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.spool import Spool
 from support.app import World, settings_for, world
-from support.grants import add_auth_client, add_secret, mint, stored
+from support.grants import add_auth_client, add_secret, mint, refreshed, stored, takes
 from support.keyrack_processes import Replica, Server, environment
 from support.replicated import Replicated, replicated
 
@@ -24,17 +24,6 @@ SECRETS = 60
 LIFETIME = 6
 SERVERS = 2
 GIVEN_UP_AFTER = 240.0
-
-
-def refreshed(simulator: RunningSimulator) -> int:
-    return simulator.state.calls(endpoint="token", grant_type="refresh_token", outcome="ok")
-
-
-def takes(simulator: RunningSimulator, secret: AuthSecret) -> bool:
-    """Tell whether the simulator would take the stored refresh token."""
-    book = simulator.state.book
-    token = book.refresh(secret.credentials["refresh_token"])
-    return token is not None and token.state(book.now()) == "active"
 
 
 @dataclass

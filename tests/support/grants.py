@@ -46,6 +46,18 @@ def mint(simulator: RunningSimulator, scope: str = "") -> dict[str, str]:
     }
 
 
+def refreshed(simulator: RunningSimulator) -> int:
+    """Count the refreshes that the simulator has answered with tokens."""
+    return simulator.state.calls(endpoint="token", grant_type="refresh_token", outcome="ok")
+
+
+def takes(simulator: RunningSimulator, secret: AuthSecret) -> bool:
+    """Tell whether the simulator would take the stored refresh token."""
+    book = simulator.state.book
+    token = book.refresh(secret.credentials["refresh_token"])
+    return token is not None and token.state(book.now()) == "active"
+
+
 def client_credentials(token_endpoint: str, **more: Any) -> dict[str, Any]:
     """Return the credentials of an auth client at the simulator."""
     return {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
@@ -125,15 +126,15 @@ def _number(text: str | None, parameter: str, most: int) -> int | None:
     return int(text)
 
 
-_ASKED = {"wanted": Provide(wanted_report, sync_to_thread=False)}
-
-
-@get(
-    "/v2/tenants/{tenant_id:str}/idle-grants",
+_report = partial(
+    get,
     tags=["Auth secrets"],
     responses=Refusals.of(400, 403, 404),
-    dependencies=_ASKED,
+    dependencies={"wanted": Provide(wanted_report, sync_to_thread=False)},
 )
+
+
+@_report("/v2/tenants/{tenant_id:str}/idle-grants")
 async def idle_grants(
     tenant_id: PATH_ID, who: Who, grant_reports: NamedDependency[GrantReports], wanted: NamedDependency[WantedReport]
 ) -> Report[IdleGrant]:
@@ -144,12 +145,7 @@ async def idle_grants(
     return Report([_idle(each) for each in found.rows], ReportMeta(found.after))
 
 
-@get(
-    "/v2/tenants/{tenant_id:str}/ending-grants",
-    tags=["Auth secrets"],
-    responses=Refusals.of(400, 403, 404),
-    dependencies=_ASKED,
-)
+@_report("/v2/tenants/{tenant_id:str}/ending-grants")
 async def ending_grants(
     tenant_id: PATH_ID, who: Who, grant_reports: NamedDependency[GrantReports], wanted: NamedDependency[WantedReport]
 ) -> Report[EndingGrantResource]:
