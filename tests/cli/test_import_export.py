@@ -42,9 +42,11 @@ def test_an_import_tells_what_it_did_and_can_be_run_again(home: Path, tmp_path: 
     assert told["imported"] is True
     assert told["records"]["users"] == {"created": 2, "updated": 0, "unchanged": 0}
     assert "writing users: 2 of 2" in first.stderr
-    second = run_command(home, "import", "platform", path)
+    assert "warning" not in first.stderr
+    second = run_command(home, "import", "platform", path, KEYRACK_QUOTA_OTHER_ROWS="1")
     assert second.returncode == 0, second.stderr
     assert "users: 2 unchanged" in second.stdout
+    assert f"tenant {identifier('tenant')} is over its quota" in second.stderr
     assert "created" not in second.stdout
     assert audited(home).count("platform.import") == 2
     assert audited(home, "--tenant", identifier("tenant")).count("tenant.import") == 2

@@ -60,8 +60,9 @@ def test_nango_is_brought_and_taken_back(made: tuple[Path, list[str]], tmp_path:
     words = ["import", "nango", str(file), *where]
     wrong = run_command(home, *words, NANGO_ENCRYPTION_KEY="short")
     assert (wrong.returncode, "32 bytes" in wrong.stderr) == (1, True)
-    done = run_command(home, *words, NANGO_ENCRYPTION_KEY=NANGO_KEY)
+    done = run_command(home, *words, NANGO_ENCRYPTION_KEY=NANGO_KEY, KEYRACK_QUOTA_OTHER_ROWS="3")
     assert done.returncode == 0, done.stderr
+    assert "KEYRACK_QUOTA_OTHER_ROWS" in done.stderr, "brought all the same, and the operator is told"
     assert done.stdout.splitlines()[:2] == ["auth-client: 1 made", "auth-secret: 1 made"]
     assert all(token not in done.stdout + done.stderr for token in TOKENS)
     batch = done.stdout.split()[-1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyrack.errors import RateLimited
-from keyrack.service.authz.quotas import Quotas, usage
+from keyrack.service.authz.quotas import Quotas, over, usage
 from keyrack.store.contracts import ContractRows
 from keyrack.store.quota_usage import Quota, QuotaUsage
 from support.app import TenantInTest, World, error_of, settings_for, world
@@ -213,6 +213,10 @@ async def test_usage_is_shown_of_one_tenant_or_of_all(limited: World) -> None:
     assert everybody[globex.id].used[Quota.webhooks] == 0
     (one,) = await usage(limited.store, limits, acme.id)
     assert one == everybody[acme.id]
+    for limit, more, told in ((1, 0, 0), (1, 1, 1), (0, 9, 0), (2, 1, 0), (2, 2, 1)):
+        found = await over(limited.store, {Quota.webhooks: limit}, acme.id, {Quota.webhooks: more})
+        assert len(found) == told, (limit, more)
+        assert all("KEYRACK_QUOTA_WEBHOOKS" in each for each in found)
 
 
 async def test_consents_do_not_lead_past_the_quotas_of_what_they_end_in(limited: World) -> None:

@@ -158,13 +158,15 @@ class _Options(NamedTuple):
 def _bring(file: Path, system_of: "Callable[[Profiles], OtherSystem]", options: _Options, *, as_json: bool) -> None:
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
+    from keyrack.service.authz.quotas import over
     from keyrack.service.clients.auth_client_credentials import CredentialRules
     from keyrack.service.importers.other_systems.bringing import Bringing
     from keyrack.service.importers.other_systems.brought_clients import ClientBringer
     from keyrack.service.importers.other_systems.brought_grants import GrantBringer
     from keyrack.service.operator.installation import InstallationSetup
     from keyrack.settings import load_settings
-    from keyrack.wiring.configuration import schedule
+    from keyrack.store.quota_usage import Quota
+    from keyrack.wiring.configuration import quota_limits, schedule
 
     profiles, wanted = options.read()
     system, settings = system_of(profiles), load_settings()
@@ -175,7 +177,11 @@ def _bring(file: Path, system_of: "Callable[[Profiles], OtherSystem]", options: 
         await InstallationSetup(store, now).verify_key()
         bringing = Bringing(store, ClientBringer(rules, due.lead), GrantBringer(due, now))
         with Steps() as steps:
-            return await bringing.run(system, wanted, lambda: _objects(file, steps), told.entry)
+            batch = await bringing.run(system, wanted, lambda: _objects(file, steps), told.entry)
+        to_come = {Quota.secrets: told.made("auth-secret")} if options.dry_run else {}
+        for text in await over(store, quota_limits(settings), options.tenant, to_come):
+            complain(f"warning: {text}")
+        return batch
 
     with told:
         found = with_store(run)
@@ -211,6 +217,10 @@ class _Told:
 
     def __enter__(self) -> None:
         """Begin."""
+
+    def made(self, kind: str) -> int:
+        """Return how many of a kind were made, or would be."""
+        return self._counts.get(kind, {}).get("made", 0)
 
     def entry(self, result: "EntryResult") -> None:
         """Print one: for people only what was left out, or has something to be known."""

@@ -149,10 +149,11 @@ async def _import(settings: "Settings", open_file: "OpenFile") -> "Imported":
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.errors import ValidationFailed
+    from keyrack.service.authz.quotas import over
     from keyrack.service.clients.auth_client_credentials import CredentialRules
     from keyrack.service.importers.platform.importing import Imported, Importer
     from keyrack.service.operator.installation import InstallationSetup
-    from keyrack.wiring.configuration import schedule
+    from keyrack.wiring.configuration import quota_limits, schedule
     from keyrack.wiring.storage import open_store
 
     await _require_schema(settings)
@@ -161,9 +162,14 @@ async def _import(settings: "Settings", open_file: "OpenFile") -> "Imported":
         await InstallationSetup(store, now).verify_key()
         rules = CredentialRules(settings.allow_insecure_providers)
         with Steps() as steps:
-            return await Importer(store, rules, schedule(settings)).run(open_file, steps)
-    except ValidationFailed as wrong:
-        return Imported(wrong.problems, ())
+            try:
+                done = await Importer(store, rules, schedule(settings)).run(open_file, steps)
+            except ValidationFailed as wrong:
+                return Imported(wrong.problems, ())
+        for tenant_id in done.tenants:
+            for text in await over(store, quota_limits(settings), tenant_id):
+                complain(f"warning: {text}")
+        return done
     finally:
         await store.close()
 

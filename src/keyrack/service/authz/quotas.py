@@ -196,3 +196,29 @@ async def usage(store: Store, limits: Mapping[Quota, int], tenant_id: str | None
             used = {quota: await QuotaUsage(unit).used(quota) for quota in Quota}
         found.append(QuotaUse(tenant.id, tenant.name, used, limits))
     return found
+
+
+async def over(
+    store: Store, limits: Mapping[Quota, int], tenant_id: str, more: Mapping[Quota, int] | None = None
+) -> Sequence[str]:
+    """Return the quotas that a tenant is over, each with its numbers, for people.
+
+    What the operator's own commands bring is never refused, as half a tenant would be left behind; but it counts.
+
+    Args:
+        store: where it is.
+        limits: by quota; 0: none.
+        tenant_id: the tenant.
+        more: what is to come beside what is stored, by quota.
+
+    Raises:
+        NotFound: there is no such tenant.
+    """
+    (found,) = await usage(store, limits, tenant_id)
+    numbers = {quota: used + (more or {}).get(quota, 0) for quota, used in found.used.items()}
+    return [
+        f"tenant {tenant_id} is over its quota: {numbers[quota]} {COUNTED[quota]}, and it may have {limit}; nobody can"
+        f" add one before {_setting(quota)} is raised"
+        for quota, limit in limits.items()
+        if limit and numbers[quota] > limit
+    ]

@@ -56,6 +56,8 @@ class Imported:
     problems: Sequence[Problem]
     warnings: Sequence[Problem]
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    tenants: Sequence[str] = ()
+    """The ids of those that were written."""
 
 
 class Importer:
@@ -119,7 +121,7 @@ class Importer:
             await AuditLog(unit.of_tenant(tenant_id)).append(
                 OPERATOR, "tenant.import", ("tenant", tenant_id), "allowed"
             )
-        return Imported((), report.warnings, counts)
+        return Imported((), report.warnings, counts, owners)
 
     def _kinds(self, secrets: int) -> Mapping[str, RecordKind]:
         return {
