@@ -15,7 +15,6 @@ from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.cutover import Cutover
-from keyrack.service.importers.other_systems.entries import FoundClient, FoundGrant
 from keyrack.service.importers.other_systems.json_objects import Found
 from keyrack.service.importers.other_systems.undoing import Undoing
 from keyrack.service.importers.platform.exporting import Exporter
@@ -29,42 +28,11 @@ from keyrack.store.leases import Leases, claim_due
 from keyrack.store.queue_stats import queue_stats
 from keyrack.store.refresh_queue import RefreshQueueRows
 from support.app import World, error_of
-from support.bringing import bring, cut_over, secret_of, wanted
-from support.grants import client_credentials, mint, stored
-from support.nango import lines
+from support.bringing import Elsewhere, bring, cut_over, file_of, secret_of, wanted
+from support.grants import mint, stored
 from support.platform import Silent
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-class Elsewhere:
-    """Another system whose grants are the simulator's.
-
-    Args:
-        simulator: the provider.
-        expired: whether the access tokens have expired.
-    """
-
-    source = "nango"
-
-    def __init__(self, simulator: RunningSimulator, *, expired: bool = True) -> None:
-        self.expires = datetime.now(UTC) + timedelta(hours=-1 if expired else 1)
-        self._uri = simulator.token_endpoint
-        self.tokens = {f"c-{n}": mint(simulator) for n in range(3)}
-        self.told_at = datetime.now(UTC) - timedelta(hours=2)
-
-    def clients(self, found: Found) -> Any:
-        if found.number == 1:
-            yield FoundClient("sim", "sim", client_credentials(self._uri))
-
-    def grants(self, found: Found) -> Any:
-        name = str(found.value["name"])
-        at = self.told_at
-        yield FoundGrant(name, "sim", name, self.tokens[name], issued_at=at, expires_at=self.expires, told_at=at)
-
-
-def file_of(tmp_path: Path, names: tuple[str, ...] = ("c-0", "c-1", "c-2")) -> Path:
-    return lines(tmp_path / "elsewhere", ({"name": name} for name in names))
 
 
 def refreshes(simulator: RunningSimulator) -> int:

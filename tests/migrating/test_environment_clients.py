@@ -10,7 +10,7 @@ from keyrack.model.clients import ANY_CLIENT
 from keyrack.service.importers.cutover import Cutover
 from keyrack.service.importers.environment_clients import ComponentResult, EnvironmentClients
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.components import ComponentEnvironment
+from keyrack.store.component_variables import ComponentEnvironment
 from keyrack.store.oauth_clients import OAuthClientRows
 from support.app import World
 from support.consent import add_oauth_client

@@ -75,7 +75,7 @@ async def test_what_cannot_be_brought_has_its_reason(keyrack: World, tmp_path: P
         {**credential(9), "data": [1]},
     ]  # fmt: skip
     found = await bring(keyrack, n8n(), written(tmp_path / "n8n.json", entries))
-    why = {each.external_id: each.why for each in found.results if each.outcome.value == "left_out"}
+    why = found.left_out
     for number, said in {
         1: "no OAuth 2 grant", 2: "client was not brought", 3: "nobody has connected", 4: "n8n's own",
         5: "without a person", 6: "another one", 7: "--decrypted", 8: "--decrypted", 9: "--decrypted",

@@ -129,7 +129,7 @@ async def test_each_entry_that_is_not_brought_has_its_reason(keyrack: World, tmp
     found = await bring(keyrack, nango(), lines(tmp_path / "n", rows))
     made = {name for name, fate in found.fates.items() if fate == "made"}
     assert made == {"auth-client crm", "auth-secret crm/fine"}
-    why = {each.external_id: each.why for each in found.results if each.outcome.value == "left_out"}
+    why = found.left_out
     assert "no provider profile for 'no-such-provider'" in why["unknown"]
     assert "Nango's own" in why["shared"]
     assert "API key" in why["crm/key"]

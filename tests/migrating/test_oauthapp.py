@@ -72,7 +72,7 @@ async def test_what_the_api_tells_and_what_cannot_be_brought(keyrack: World, tmp
     found = await bring(keyrack, oauthapp(), lines(tmp_path / "v", rows))
     assert found.fates["auth-secret alice"] == "made"
     assert not (await secret_of(keyrack, found, "alice")).refreshable
-    why = {each.external_id: each.why for each in found.results if each.outcome.value == "left_out"}
+    why = found.left_out
     assert "does not tell client secrets" in why["silent"]
     assert "no person" in why["self/robot"]
     assert "ended it" in why["bob"]

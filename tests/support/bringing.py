@@ -1,8 +1,10 @@
 """Brings files of other systems into an installation of a test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.clients.auth_client_credentials import CredentialRules
@@ -10,14 +12,17 @@ from keyrack.service.importers.cutover import Cutover
 from keyrack.service.importers.other_systems.bringing import Bringing
 from keyrack.service.importers.other_systems.brought_clients import ClientBringer
 from keyrack.service.importers.other_systems.brought_grants import GrantBringer
-from keyrack.service.importers.other_systems.entries import EntryResult, OtherSystem
-from keyrack.service.importers.other_systems.json_objects import objects
+from keyrack.service.importers.other_systems.entries import EntryResult, FoundClient, FoundGrant, OtherSystem
+from keyrack.service.importers.other_systems.json_objects import Found, objects
 from keyrack.service.importers.other_systems.results import Import
 from keyrack.service.importers.other_systems.target import Destination, MappingFile, Target
 from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.import_batches import ImportBatch
 from support.app import World
+from support.grants import client_credentials, mint
+from support.nango import lines
 
 
 @dataclass
@@ -35,6 +40,43 @@ class Brought:
     def of(self, external_id: str) -> EntryResult:
         """Return the last result of an entry."""
         return [each for each in self.results if each.external_id == external_id][-1]
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why each entry was not brought that was not, by its external id."""
+        return {each.external_id: each.why for each in self.results if each.outcome.value == "left_out"}
+
+
+class Elsewhere:
+    """Another system whose grants `c-0`, `c-1`... are the simulator's.
+
+    Args:
+        simulator: the provider.
+        expired: whether the access tokens have expired.
+        count: how many grants.
+    """
+
+    source = "nango"
+
+    def __init__(self, simulator: RunningSimulator, *, expired: bool = True, count: int = 3) -> None:
+        self.expires = datetime.now(UTC) + timedelta(hours=-1 if expired else 1)
+        self._uri = simulator.token_endpoint
+        self.tokens = {f"c-{n}": mint(simulator) for n in range(count)}
+        self.told_at = datetime.now(UTC) - timedelta(hours=2)
+
+    def clients(self, found: Found) -> Any:
+        if found.number == 1:
+            yield FoundClient("sim", "sim", client_credentials(self._uri))
+
+    def grants(self, found: Found) -> Any:
+        name = str(found.value["name"])
+        at = self.told_at
+        yield FoundGrant(name, "sim", name, self.tokens[name], issued_at=at, expires_at=self.expires, told_at=at)
+
+
+def file_of(tmp_path: Path, names: Iterable[str] = ("c-0", "c-1", "c-2")) -> Path:
+    """Write what `Elsewhere` reads."""
+    return lines(tmp_path / "elsewhere", ({"name": name} for name in names))
 
 
 def bringing(world: World) -> Bringing:
