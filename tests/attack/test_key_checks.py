@@ -12,7 +12,7 @@ from keyrack.model.identity import PrincipalKind
 from keyrack.service.identity import authentication
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
-from keyrack.store.directory import Directory
+from keyrack.store.identities import Identities
 from support.app import Caller, World
 
 
@@ -54,16 +54,16 @@ async def test_every_wrong_key_costs_the_same_operations(keyrack: World, monkeyp
     told, costs = set(), {}
     for what, (name, key) in attempts.items():
         done: Counter[str] = Counter()
-        real = Directory.identity_by_key
+        real = Identities.by_key
 
-        async def looked_up(self: Directory, *given: Any, done: Counter[str] = done, real: Any = real) -> Any:
+        async def looked_up(self: Identities, *given: Any, done: Counter[str] = done, real: Any = real) -> Any:
             done["look-ups"] += 1
             return await real(self, *given)
 
         with monkeypatch.context() as patched:
             patched.setattr(authentication, "hashlib", _Counted(hashlib, done, "sha256"))
             patched.setattr(authentication, "hmac", _Counted(hmac, done, "compare_digest"))
-            patched.setattr(Directory, "identity_by_key", looked_up)
+            patched.setattr(Identities, "by_key", looked_up)
             answer = await Caller(keyrack.http, name, key).get("/v2/users/me")
         assert answer.status_code == 401, what
         headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}

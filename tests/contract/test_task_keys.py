@@ -14,8 +14,8 @@ from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Access
 from keyrack.service.identity.authentication import key_hash
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.directory import Directory
 from keyrack.store.flows import FlowRows
+from keyrack.store.identities import Identities
 from keyrack.store.schema import api_keys, contracts, flows
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
@@ -118,9 +118,9 @@ async def test_stopping_revokes_in_the_same_transaction(keyrack_on_each: World, 
     steps = [await step_of(world, flow_id) for _ in range(2)]
     hashed = key_hash(Secret(steps[0].api_key))
     async with world.store.unit(own_on_each.tenant_id, writes=True) as unit:
-        assert await Directory(unit).identity_by_key(hashed, unit.clock()) is not None
+        assert await Identities(unit).by_key(hashed, unit.clock()) is not None
         await FlowRows(unit).set_status(flow_id, FlowStatus.inactive)
-        assert await Directory(unit).identity_by_key(hashed, unit.clock()) is None
+        assert await Identities(unit).by_key(hashed, unit.clock()) is None
     assert [await signed_in(step) for step in steps] == [401, 401]
     assert await keys_of(world, flow_id) == 0
 

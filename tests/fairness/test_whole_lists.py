@@ -20,7 +20,8 @@ from keyrack.api.core.jsonapi import Page
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id, new_revision
 from keyrack.settings import load_settings
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.component_builds import ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.paging import After
 from keyrack.store.core.store import Store

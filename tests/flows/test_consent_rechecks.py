@@ -9,7 +9,8 @@ import pytest
 from keyrack.ids import new_revision
 from keyrack.model.components import ComponentAccess
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.component_builds import ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.component_builds import ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.flows import FlowReferences, FlowRows
 from keyrack.store.oauth_clients import OAuthClientRows

@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 from keyrack.model.flows import Flow
 from keyrack.service.components.visibility import contract_view
 from keyrack.store import migrations
+from keyrack.store.component_builds import ComponentVersions
 from keyrack.store.component_list import ComponentFilter, ComponentList
-from keyrack.store.components import ComponentVersions
 from keyrack.store.core import engine
 from keyrack.store.core.paging import search_key
 from keyrack.store.flow_list import FlowFilter, FlowList

@@ -23,9 +23,10 @@ from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_list import AuthClientList, KnownScopes
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.client_needs import ComponentNeeds
+from keyrack.store.component_builds import ComponentVersions
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.connect_links import ConnectLinkRows
 from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.statements import CompiledStatement

@@ -17,8 +17,9 @@ from keyrack.model.components import Component, ComponentAccess, Version, uses_o
 from keyrack.model.tenancy import Tenant, Workspace, WorkspaceType
 from keyrack.service.components.visibility import contract_view, workspace_view
 from keyrack.service.importers.platform import visibility as of_file
+from keyrack.store.component_builds import ComponentVersions
 from keyrack.store.component_list import ComponentFilter, ComponentList
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.unit import Unit
 from keyrack.store.oauth_clients import OAuthClientRows

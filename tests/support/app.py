@@ -174,7 +174,8 @@ class World:
     ) -> str:
         """Put a component with one build into the store; access is set directly, as support would."""
         from keyrack.model.components import ComponentAccess  # noqa: PLC0415 - the enum's name would hide the service's
-        from keyrack.store.components import ComponentRows, ComponentVersions  # noqa: PLC0415 - only used here
+        from keyrack.store.component_builds import ComponentVersions  # noqa: PLC0415 - only used here
+        from keyrack.store.components import ComponentRows  # noqa: PLC0415 - only used here
 
         async with self.store.unit(owner.id, writes=True) as unit:
             component_id = await ComponentRows(unit).add(owner.contract_id, owner.team_id, name, {})

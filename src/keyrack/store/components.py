@@ -1,4 +1,4 @@
-"""Components, their builds and their environment variables.
+"""Components; their builds are in `component_builds.py`, their variables in `component_variables.py`.
 
 Reading goes as far as `tenant_sees` (contract section 5): a tenant's own components and global ones. Writing is
 limited to the owning tenant like everything else.
@@ -24,18 +24,16 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    update,
 )
 
-from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.model.components import Component, ComponentAccess, Version, uses_oauth_client
+from keyrack.model.components import Component, ComponentAccess, Version
 from keyrack.store.component_visibility import tenant_sees
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable, deleting, referring
-from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
+from keyrack.store.schema import component_versions, component_whitelists, components, teams
 from keyrack.turns import Turns
 
 _FEW = 1000
@@ -69,7 +67,7 @@ def _latest(*descriptor: ColumnElement[Any]) -> "Select[Any]":
     )
 
 
-_c, _v, _e, _w = components.c, component_versions.c, component_env.c, component_whitelists.c
+_c, _w = components.c, component_whitelists.c
 
 _BY_ID = SeenQuery(components, _latest().where(_c.id == bindparam("id")))
 _BY_NAME = SeenQuery(components, _latest().where(teams.c.name == bindparam("team"), _c.name == bindparam("name")))
@@ -104,50 +102,6 @@ _WHITELISTS_OF = TenantQuery(
 _WHITELIST = TenantQuery(component_whitelists, _WHITELISTED.where(_w.component_id == bindparam("component")))
 _WHITELIST_GONE = TenantChange(
     component_whitelists, delete(component_whitelists).where(_w.component_id == bindparam("component"))
-)
-_BUILD = (_v.component_id == bindparam("component"), _v.revision == bindparam("build"))
-_BUILD_SEEN = SeenQuery(
-    components, select(*_v).join_from(component_versions, components, _v.component_id == _c.id).where(*_BUILD)
-)
-_INNER = _v.descriptor["credentials"]
-_PROTOCOL_BLOCKS = TenantQuery(
-    component_versions,
-    select(
-        _v.descriptor["oauth2"].label("oauth2"),
-        _v.descriptor["oauth1"].label("oauth1"),
-        _INNER["oauth2"].label("inner_oauth2"),
-        _INNER["oauth1"].label("inner_oauth1"),
-    ).where(_v.component_id == bindparam("component")),
-    scans=True,
-)
-_NEW_BUILD = TenantChange(
-    components,
-    update(components)
-    .where(_c.id == bindparam("component"))
-    .values(
-        latest_number=_c.latest_number + 1,
-        latest_revision=bindparam("build"),
-        uses_oauth_client=bindparam("needs_client"),
-    )
-    .returning(_c.latest_number),
-)
-_BUILD_REMOVAL = TenantChange(component_versions, delete(component_versions).where(*_BUILD))
-_NEWEST_BUILD = TenantQuery(
-    component_versions,
-    select(*_v).where(_v.component_id == bindparam("component")).order_by(_v.number.desc()).limit(1),
-)
-_VARIABLES = TenantQuery(component_env, select(_e.sealed_vars).where(_e.component_id == bindparam("component")))
-_WITH_VARIABLES = TenantQuery(
-    component_env,
-    select(_e.component_id)
-    .where(_e.component_id > bindparam("after"))
-    .order_by(_e.component_id)
-    .limit(bindparam("most")),
-    scans=True,
-)
-_VARIABLES_CHANGE = TenantChange(
-    component_env,
-    update(component_env).where(_e.component_id == bindparam("component")).values(sealed_vars=bindparam("sealed")),
 )
 
 
@@ -293,101 +247,6 @@ class ComponentRows(TenantTable):
         return found
 
 
-class ComponentVersions(TenantTable):
-    """Builds of the components a tenant sees; only its own can be changed."""
-
-    table = component_versions
-
-    async def page(self, component_id: str, *, limit: int | None, offset: int | After) -> tuple[Sequence[Version], int]:
-        """List a component's builds without descriptors, oldest first; return a page and the number of all.
-
-        None if the tenant does not see the component.
-        """
-        v = component_versions.c
-        query = self._seen(v.revision, v.component_id, v.number, v.created_at).where(v.component_id == component_id)
-        rows, total = await page_of(
-            self.unit.connection, query.order_by(v.number), v.number, limit=limit, offset=offset
-        )
-        return [Version(row.revision, row.component_id, row.number, row.created_at, {}) for row in rows], total
-
-    async def find(self, component_id: str, revision: str) -> Version | None:
-        """Return one build of a component the tenant sees, or None."""
-        row = await self.ask_one(_BUILD_SEEN, component=component_id, build=revision)
-        return None if row is None else _version(row)
-
-    async def protocol_blocks(self, component_id: str) -> Sequence[Json]:
-        """Return of every build only `oauth2` and `oauth1`, from both places of a descriptor that they may stand in."""
-        return [
-            {
-                "oauth2": row.oauth2,
-                "oauth1": row.oauth1,
-                "credentials": {"oauth2": row.inner_oauth2, "oauth1": row.inner_oauth1},
-            }
-            for row in await self.ask(_PROTOCOL_BLOCKS, component=component_id)
-        ]
-
-    async def add(self, component_id: str, revision: str, descriptor: Json) -> Version:
-        """Add a build to a component of this tenant; it becomes the latest.
-
-        Raises:
-            NotFound: the component is not this tenant's.
-            AlreadyExists: the component has that revision.
-        """
-        needs_client = uses_oauth_client(descriptor)
-        changed = await self.make_one(_NEW_BUILD, component=component_id, build=revision, needs_client=needs_client)
-        if changed is None:
-            raise NotFound
-        version = Version(revision, component_id, changed.latest_number, self.unit.clock(), descriptor)
-        await self.insert(
-            {
-                "component_id": component_id, "revision": revision, "number": version.number,
-                "descriptor": descriptor, "created_at": version.created_at,
-            }
-        )  # fmt: skip
-        return version
-
-    async def remove(self, component_id: str, revision: str) -> bool:
-        """Delete a build of this tenant; the newest that is left becomes the latest."""
-        if await self.make(_BUILD_REMOVAL, component=component_id, build=revision) == 0:
-            return False
-        left = await self.ask_one(_NEWEST_BUILD, component=component_id)
-        latest = {
-            "latest_revision": None if left is None else left.revision,
-            "uses_oauth_client": left is not None and uses_oauth_client(left.descriptor),
-        }
-        await ComponentRows(self.unit).set_columns(component_id, latest)
-        return True
-
-    def _seen(self, *columns: ColumnElement[Any]) -> "Select[Any]":
-        joined = component_versions.c.component_id == components.c.id
-        query = select(*(columns or component_versions.c)).join_from(component_versions, components, joined)
-        return query.where(ComponentRows(self.unit).seen)
-
-
-class ComponentEnvironment(TenantTable):
-    """Environment variables of the tenant's own components, encrypted (contract 13.4)."""
-
-    table = component_env
-
-    async def read(self, component_id: str) -> dict[str, str]:
-        """Return a component's variables; none if they were never set or the component is another tenant's."""
-        row = await self.ask_one(_VARIABLES, component=component_id)
-        if row is None:
-            return {}
-        variables: dict[str, str] = await self.unit.open(component_env, component_id, "sealed_vars", row.sealed_vars)
-        return variables
-
-    async def having(self, after: str, limit: int) -> Sequence[str]:
-        """List the ids of the tenant's components whose variables were set, from after one of them."""
-        return [row.component_id for row in await self.ask(_WITH_VARIABLES, after=after, most=limit)]
-
-    async def replace(self, component_id: str, variables: Mapping[str, str]) -> None:
-        """Replace the whole set of a component's variables."""
-        sealed = await self.unit.seal(component_env, component_id, "sealed_vars", dict(variables))
-        if await self.make(_VARIABLES_CHANGE, component=component_id, sealed=sealed) == 0:
-            await self.insert({"component_id": component_id, "sealed_vars": sealed})
-
-
 def _component(row: "Row[Any]", whitelist: tuple[str, ...]) -> Component:
     latest = None
     if row.latest_revision is not None:
@@ -396,7 +255,3 @@ def _component(row: "Row[Any]", whitelist: tuple[str, ...]) -> Component:
         row.id, row.tenant_id, row.contract_id, row.team_id, row.team_name, row.name, ComponentAccess(row.access),
         whitelist, row.attributes, latest, row.uses_oauth_client,
     )  # fmt: skip
-
-
-def _version(row: "Row[Any]") -> Version:
-    return Version(row.revision, row.component_id, row.number, row.created_at, row.descriptor)

@@ -12,7 +12,8 @@ from keyrack.service.authz.access import Scope
 from keyrack.service.authz.usage_guard import require_component_unused
 from keyrack.service.components.descriptor_rules import judged
 from keyrack.service.components.visibility import ComponentVisibility, own_component
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.component_builds import ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.core.paging import After
 from keyrack.validation.unvalidated import Unvalidated
 

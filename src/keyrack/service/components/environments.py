@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from keyrack.model.identity import Principal
 from keyrack.service.components.visibility import ComponentVisibility, Developer
-from keyrack.store.components import ComponentEnvironment
+from keyrack.store.component_variables import ComponentEnvironment
 from keyrack.validation.unvalidated import Unvalidated
 
 _WHO: Developer = "editor or in the team"

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from keyrack.descriptor.link import shared_env
 from keyrack.descriptor.model import Descriptor
 from keyrack.model.components import Component
-from keyrack.store.components import ComponentEnvironment, ComponentVersions
+from keyrack.store.component_builds import ComponentVersions
+from keyrack.store.component_variables import ComponentEnvironment
 from keyrack.store.core.unit import Unit
 
 

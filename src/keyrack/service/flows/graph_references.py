@@ -13,8 +13,9 @@ from keyrack.service.components.visibility import client_missing, workspace_view
 from keyrack.service.flows.graph import Node, emitted, parse_graph
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.component_builds import ComponentVersions
 from keyrack.store.component_list import ComponentList
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.validation.known_names import listed

@@ -12,7 +12,7 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access_counts import DENIED, ActCounter, stranger
 from keyrack.service.identity.last_use import KeyUse
 from keyrack.store.core.store import Store
-from keyrack.store.directory import Directory, Identity
+from keyrack.store.identities import Identities, Identity
 from keyrack.validation.emails import email_key
 
 _KEY_BYTES = 32
@@ -78,7 +78,7 @@ class Authentication:
     async def owner(self, hashed: str) -> Identity | None:
         """Return who an API key belongs to, by its `key_hash`; None if to nobody (any more)."""
         async with self._store.installation() as unit:
-            return await Directory(unit).identity_by_key(hashed, self._clock())
+            return await Identities(unit).by_key(hashed, self._clock())
 
     def used(self, owner: Identity, hashed: str) -> None:
         """Note that a key has let somebody in; the keys of steps are shown nowhere and not noted."""

@@ -30,7 +30,7 @@ from keyrack.store.console_accounts import ConsoleAccounts
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
-from keyrack.store.directory import Directory, Identity
+from keyrack.store.identities import Identities, Identity
 from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.validation.emails import LONGEST_EMAIL
 
@@ -154,7 +154,7 @@ class ConsoleSignIn:
         """
         wanted = name if len(name) <= LONGEST_EMAIL and "\0" not in name else ""
         async with self._store.installation() as unit:
-            found = await Directory(unit).signing_in(wanted)
+            found = await Identities(unit).signing_in(wanted)
         identity, stored = found or (None, NOBODYS)
         given = normal_password(password[: LONGEST + 1])
         if not await self._passwords.matches(visitor.source, stored, given) or identity is None:
@@ -235,7 +235,7 @@ class ConsoleSignIn:
 
     async def _waiting(self, token: Secret) -> tuple[Identity, PendingSignIn]:
         async with self._store.installation() as unit:
-            found, now = await Directory(unit).pending_sign_in(session_hash(token)), unit.clock()
+            found, now = await Identities(unit).pending_sign_in(session_hash(token)), unit.clock()
         if found is None or found[1].created_at <= now - WAITS_FOR_CODE:
             raise Unauthorized
         return found
@@ -255,7 +255,7 @@ class ConsoleSignIn:
             Unauthorized: nobody, or not any more.
         """
         async with self._store.installation() as unit:
-            found, now = await Directory(unit).console_session(session_hash(token)), unit.clock()
+            found, now = await Identities(unit).console_session(session_hash(token)), unit.clock()
         if found is None:
             raise Unauthorized
         identity, session = found

@@ -20,7 +20,7 @@ from keyrack.service.authz.access_counts import trying
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
 from keyrack.service.identity.authentication import Authentication, key_hash
 from keyrack.store.access_changes import AccessChanges, Mark, key_subject
-from keyrack.store.directory import Identity
+from keyrack.store.identities import Identity
 
 _MOST = 10_000
 

@@ -9,8 +9,8 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
-from keyrack.store.directory import task_user_name
 from keyrack.store.flows import FlowRows
+from keyrack.store.identities import task_user_name
 
 _CREATE = "global.task_keys.create"
 

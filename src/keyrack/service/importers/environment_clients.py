@@ -19,7 +19,8 @@ from keyrack.model.components import Component, ComponentAccess
 from keyrack.service.authz.operator import OPERATOR
 from keyrack.service.clients.oauth_clients import unfit_client
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.components import ComponentEnvironment, ComponentRows
+from keyrack.store.component_variables import ComponentEnvironment
+from keyrack.store.components import ComponentRows
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.import_batches import ENVIRONMENT, ImportBatches, ImportEntries, ImportEntry

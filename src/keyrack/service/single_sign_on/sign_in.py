@@ -28,6 +28,7 @@ from keyrack.store.console_accounts import ConsoleAccounts
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
+from keyrack.store.identities import Identities
 from keyrack.store.single_sign_on import LinkedIdentities, SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.users import UserRows
@@ -159,7 +160,7 @@ class OrganisationSignIn:
         """Return the tenant whose people sign in with emails of this domain, whether or not this one has an account."""
         wanted = email if len(email) <= LONGEST_EMAIL and "\0" not in email else ""
         async with self._store.installation() as unit:
-            return await Directory(unit).tenant_of_email_domain(wanted)
+            return await Identities(unit).tenant_of_email_domain(wanted)
 
     async def begin(self, tenant_id: str, cookie: Secret, go_to: str, login_hint: str | None = None) -> str:
         """Begin a sign-in in a browser; return where it goes to.

@@ -14,7 +14,8 @@ from keyrack.service.importers.platform.told_ids import ToldIds
 from keyrack.service.importers.platform.visibility import FileViewpoint
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.component_builds import ComponentVersions
+from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.bulk import Bulk
 from keyrack.store.core.unit import Unit
