@@ -1,26 +1,18 @@
 """Prometheus metrics of Keyrack; each is described in docs/metrics.md.
 
-The only room that knows the Prometheus client. Labels never hold the id or name of a tenant, secret, user or client,
-nor a path or query as it was asked for; the number of their values is bounded. With several server processes,
-`PROMETHEUS_MULTIPROC_DIR` names a folder that they share and each answers for all; it must be set before this module is
-first imported, because the client library decides then.
+The Prometheus client is known here and in `keyrack.exposition` alone. Labels never hold the id or name of a tenant,
+secret, user or client, nor a path or query as it was asked for; the number of their values is bounded. With several
+server processes, `PROMETHEUS_MULTIPROC_DIR` names a folder that they share and each answers for all; it must be set
+before this module is first imported, because the client library decides then.
 """
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from keyrack.fair_share import Places
 
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-CONTENT_TYPE = "text/plain; version=0.0.4"
-"""In UTF-8."""
 NO_ROUTE = "none"
 OTHER = "other"
 _MOST_ORIGINS = 50
@@ -29,128 +21,134 @@ _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 _LATE = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0)
 
-_own = CollectorRegistry()
+REGISTRY = CollectorRegistry()
+"""What this process tells."""
 _requests = Counter(
-    "keyrack_requests", "HTTP requests, by route template.", ("method", "route", "status"), registry=_own
+    "keyrack_requests", "HTTP requests, by route template.", ("method", "route", "status"), registry=REGISTRY
 )
 _request_seconds = Histogram(
-    "keyrack_request_seconds", "Request duration in seconds.", ("method", "route"), registry=_own, buckets=_FAST
+    "keyrack_request_seconds", "Request duration in seconds.", ("method", "route"), registry=REGISTRY, buckets=_FAST
 )
 _refreshes = Counter(
-    "keyrack_refreshes", "Completed refreshes, by provider and outcome.", ("origin", "outcome"), registry=_own
+    "keyrack_refreshes", "Completed refreshes, by provider and outcome.", ("origin", "outcome"), registry=REGISTRY
 )
 _refresh_seconds = Histogram(
     "keyrack_refresh_seconds",
     "Refresh duration in seconds, from queueing to the stored outcome.",
-    registry=_own,
+    registry=REGISTRY,
     buckets=_SLOW,
 )
 _refresh_lag = Histogram(
     "keyrack_refresh_lag_seconds",
     "For how long a secret had been due when a worker began its refresh, in seconds.",
-    registry=_own,
+    registry=REGISTRY,
     buckets=_LATE,
 )
 _lease_wait = Histogram(
     "keyrack_lease_wait_seconds",
     "How long a caller waited for a refresh that somebody else had begun, in seconds.",
     ("held_by",),
-    registry=_own,
+    registry=REGISTRY,
     buckets=_SLOW,
 )
 _interrupted = Counter(
-    "keyrack_refreshes_interrupted", "Grants lost because the provider's answer never arrived.", registry=_own
+    "keyrack_refreshes_interrupted", "Grants lost because the provider's answer never arrived.", registry=REGISTRY
 )
 _secret_rotations = Counter(
-    "keyrack_secret_rotations", "Steps of rotations of clients' secrets, by where they led.", ("state",), registry=_own
+    "keyrack_secret_rotations",
+    "Steps of rotations of clients' secrets, by where they led.",
+    ("state",),
+    registry=REGISTRY,
 )
 _contained_grants = Counter(
     "keyrack_contained_grants",
     "Grants dealt with in containments, by what is known of them.",
     ("status",),
-    registry=_own,
+    registry=REGISTRY,
 )
 _provider_calls = Counter(
     "keyrack_provider_calls",
     "Token requests to authorization servers, by outcome.",
     ("origin", "outcome"),
-    registry=_own,
+    registry=REGISTRY,
 )
 _provider_seconds = Histogram(
-    "keyrack_provider_call_seconds", "Token request duration in seconds.", ("origin",), registry=_own, buckets=_SLOW
+    "keyrack_provider_call_seconds", "Token request duration in seconds.", ("origin",), registry=REGISTRY, buckets=_SLOW
 )
 _circuit = Gauge(
     "keyrack_provider_circuit",
     "Circuit breaker state: 0 closed, 1 open for some tenants, 2 calls of several tenants fail; the worst process.",
     ("origin",),
-    registry=_own,
+    registry=REGISTRY,
     multiprocess_mode="livemax",
 )
 _running = Gauge(
     "keyrack_provider_calls_running",
     "Refreshes in progress at a provider.",
     ("origin",),
-    registry=_own,
+    registry=REGISTRY,
     multiprocess_mode="livesum",
 )
 _in_memory = Gauge(
     "keyrack_answers_in_memory",
     "Provider answers in memory only: neither the database nor the spool could store them.",
-    registry=_own,
+    registry=REGISTRY,
     multiprocess_mode="livesum",
 )
 _connections = Gauge(
-    "keyrack_database_connections", "Database connections in use.", registry=_own, multiprocess_mode="livesum"
+    "keyrack_database_connections", "Database connections in use.", registry=REGISTRY, multiprocess_mode="livesum"
 )
 _connections_most = Gauge(
     "keyrack_database_connections_most",
     "Maximum number of database connections.",
-    registry=_own,
+    registry=REGISTRY,
     multiprocess_mode="livesum",
 )
 _database_wait = Histogram(
     "keyrack_database_wait_seconds",
     "How long work waited for its turn at the database, in seconds.",
     ("turn",),
-    registry=_own,
+    registry=REGISTRY,
     buckets=_FAST,
 )
 _http_connections = Gauge(
-    "keyrack_http_connections", "Open connections of callers.", registry=_own, multiprocess_mode="livesum"
+    "keyrack_http_connections", "Open connections of callers.", registry=REGISTRY, multiprocess_mode="livesum"
 )
 _http_connections_ended = Counter(
-    "keyrack_http_connections_ended", "Connections closed by a limit, by reason.", ("reason",), registry=_own
+    "keyrack_http_connections_ended", "Connections closed by a limit, by reason.", ("reason",), registry=REGISTRY
 )
-_claims = Counter("keyrack_worker_claims", "Due secrets claimed by workers.", registry=_own)
+_claims = Counter("keyrack_worker_claims", "Due secrets claimed by workers.", registry=REGISTRY)
 _deliveries = Counter(
-    "keyrack_webhook_deliveries", "Webhook delivery attempts, by outcome.", ("outcome",), registry=_own
+    "keyrack_webhook_deliveries", "Webhook delivery attempts, by outcome.", ("outcome",), registry=REGISTRY
 )
 
-_mails = Counter("keyrack_mails", "Attempts to send mail, by outcome.", ("outcome",), registry=_own)
-_wrong_keys = Counter("keyrack_wrong_keys", "Requests with a wrong API key, by outcome.", ("outcome",), registry=_own)
-_throttled = Counter("keyrack_throttled", "Requests over a rate limit, by limit.", ("rate",), registry=_own)
-_over_quota = Counter("keyrack_quota_exceeded", "Requests refused by a quota.", ("quota",), registry=_own)
+_mails = Counter("keyrack_mails", "Attempts to send mail, by outcome.", ("outcome",), registry=REGISTRY)
+_wrong_keys = Counter(
+    "keyrack_wrong_keys", "Requests with a wrong API key, by outcome.", ("outcome",), registry=REGISTRY
+)
+_throttled = Counter("keyrack_throttled", "Requests over a rate limit, by limit.", ("rate",), registry=REGISTRY)
+_over_quota = Counter("keyrack_quota_exceeded", "Requests refused by a quota.", ("quota",), registry=REGISTRY)
 _quota_used = Gauge(
     "keyrack_quota_used_ratio",
     "Used share of a quota at the last count, for the tenant counted last; 1 is full.",
     ("quota",),
-    registry=_own,
+    registry=REGISTRY,
     multiprocess_mode="livemax",
 )
 _unreadable = Counter(
-    "keyrack_unreadable_values", "Stored values that could not be decrypted for a list.", registry=_own
+    "keyrack_unreadable_values", "Stored values that could not be decrypted for a list.", registry=REGISTRY
 )
 _key_service_calls = Counter(
-    "keyrack_key_service_calls", "Calls to key services, by outcome.", ("service", "call", "outcome"), registry=_own
+    "keyrack_key_service_calls", "Calls to key services, by outcome.", ("service", "call", "outcome"), registry=REGISTRY
 )
 _key_sources_up = Gauge(
     "keyrack_key_sources_up",
     "1 if the key sources could be used at the last look, else 0; the worst process.",
-    registry=_own,
+    registry=REGISTRY,
     multiprocess_mode="livemin",
 )
 _key_service_seconds = Histogram(
-    "keyrack_key_service_call_seconds", "Key service call duration in seconds.", ("service",), registry=_own,
+    "keyrack_key_service_call_seconds", "Key service call duration in seconds.", ("service",), registry=REGISTRY,
     buckets=_SLOW,
 )  # fmt: skip
 
@@ -158,33 +156,6 @@ for _outcome in ("sent", "postponed", "failed", "obsolete"):  # from 0 on, or th
     _mails.labels(_outcome)
 for _outcome in ("delivered", "failed"):
     _deliveries.labels(_outcome)
-
-FACTS: Mapping[str, str] = {
-    "keyrack_database_up": "1 if the database answered, else 0.",
-    "keyrack_secrets_due": "Secrets due for a refresh, counted up to 10000.",
-    "keyrack_secrets_due_oldest_seconds": "Seconds for which the longest overdue secret has been due.",
-    "keyrack_attempts_open": "Token requests in progress or not settled yet, counted up to 10000.",
-    "keyrack_audit_unchained": "Audit events that have no place in the hash chain yet, counted up to 10000.",
-    "keyrack_audit_unchained_oldest_seconds": "Seconds for which the oldest of them has waited.",
-    "keyrack_answers_spooled": "Provider answers in the spool, waiting for the database.",
-    "keyrack_key_age_seconds": "Age of the oldest key, by kind.",
-    "keyrack_data_keys_under_old_keys": "Data keys that another key than the current key-encryption key wraps.",
-    "keyrack_client_secrets_ending": "Client secrets that end within so many days, those that have ended included.",
-}
-"""What is true of the whole installation when the metrics are asked for, and of no process."""
-
-_FACT_LABELS: Mapping[str, str] = {"keyrack_client_secrets_ending": "days", "keyrack_key_age_seconds": "key"}
-"""The label of a fact that is several numbers."""
-
-Fact = float | Mapping[str, float]
-"""A number, or several by the value of the fact's label."""
-
-
-def names() -> frozenset[str]:
-    """Return the names of all metrics, as Prometheus stores them without the endings of a histogram."""
-    return frozenset(
-        metric.name + ("_total" if metric.type == "counter" else "") for metric in _own.collect()
-    ) | frozenset(FACTS)
 
 
 def request(method: str, route: str, status: int, seconds: float) -> None:
@@ -362,45 +333,6 @@ def connection_ended(reason: str) -> None:
         reason: `silent`, `unread`, `evicted`, or the error code that was answered.
     """
     _http_connections_ended.labels(reason).inc()
-
-
-def exposition(facts: Mapping[str, Fact]) -> bytes:
-    """Return all metrics, of all processes that share a folder, in the text format 0.0.4.
-
-    Args:
-        facts: members of `FACTS` that are known now.
-    """
-    registry = CollectorRegistry()
-    registry.register(_Facts(facts))
-    if folder := os.environ.get(SHARED_FOLDER):
-        _forget_the_dead(Path(folder))
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library leaves it untyped
-        return generate_latest(registry)
-    return generate_latest(registry) + generate_latest(_own)
-
-
-def _forget_the_dead(folder: Path) -> None:
-    """Drop what processes that are gone last told of their own state; what they counted stays."""
-    for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*_*.db")}:
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            mark_process_dead(int(pid))  # type: ignore[no-untyped-call] # the library leaves it untyped
-
-
-class _Facts(Collector):
-    def __init__(self, facts: Mapping[str, Fact]) -> None:
-        self._facts = facts
-
-    def collect(self) -> Iterable[Metric]:
-        for name, fact in self._facts.items():
-            if not isinstance(fact, Mapping):
-                yield GaugeMetricFamily(name, FACTS[name], value=fact)
-                continue
-            family = GaugeMetricFamily(name, FACTS[name], labels=[_FACT_LABELS[name]])
-            for label, value in fact.items():
-                family.add_metric([label], value)
-            yield family
 
 
 class _Origins:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keyrack import metrics
+from keyrack import exposition, metrics
 from keyrack.errors import ProviderError
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.data_key_list import DataKeyList
@@ -37,7 +37,7 @@ async def test_scrapers_accept_what_they_like(keyrack: World) -> None:
     watcher = await keyrack.add_service_account("global.metrics.get")
     answer = await watcher.get("/metrics", headers={"accept": "text/plain"})
     assert answer.status_code == 200
-    assert answer.headers["content-type"] == f"{metrics.CONTENT_TYPE}; charset=utf-8"
+    assert answer.headers["content-type"] == f"{exposition.CONTENT_TYPE}; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
 
 

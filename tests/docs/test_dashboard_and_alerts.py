@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from keyrack import metrics
+from keyrack import exposition, metrics
 from support.parts import require_part
 
 ROOT = Path(__file__).parents[2]
@@ -27,14 +27,14 @@ SERIES = re.compile(r"\b([a-z_]\w*)(?:\{([^}]*(?:\{[^}]*\}[^}]*)*)\})?")
 def known() -> dict[str, set[str]]:
     """Return all series that Keyrack tells, with the names of their labels."""
     found: dict[str, set[str]] = {"up": set()}
-    for collector in metrics._own._collector_to_names:
+    for collector in metrics.REGISTRY._collector_to_names:
         labels = set(collector._labelnames)  # type: ignore[attr-defined]
-        for name in metrics._own._collector_to_names[collector]:
+        for name in metrics.REGISTRY._collector_to_names[collector]:
             if name.endswith("_created") or (collector._type != "gauge" and name == collector._name):  # type: ignore[attr-defined]
                 continue
             found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
-    for name in metrics.FACTS:
-        found[name] = {metrics._FACT_LABELS[name]} if name in metrics._FACT_LABELS else set()
+    for name in exposition.FACTS:
+        found[name] = {exposition._FACT_LABELS[name]} if name in exposition._FACT_LABELS else set()
     return found
 
 
@@ -108,7 +108,7 @@ def test_legends_name_labels_that_are_there() -> None:
 
 def test_every_metric_is_on_the_dashboard() -> None:
     shown = " ".join(expression for _, expression, _ in panels())
-    missing = [name for name in metrics.names() if not re.search(rf"\b{name}(_bucket)?\b", shown)]
+    missing = [name for name in exposition.names() if not re.search(rf"\b{name}(_bucket)?\b", shown)]
     assert missing == []
 
 

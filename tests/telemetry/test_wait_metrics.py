@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from keyrack import metrics
+from keyrack import exposition
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.core.connecting import Connector
 from keyrack.store.core.connection import UnitMode
@@ -25,7 +25,7 @@ TURN = 'keyrack_database_wait_seconds_{}{{turn="{}"}}'
 
 
 def told() -> dict[str, float]:
-    return numbers(metrics.exposition({}).decode())
+    return numbers(exposition.exposition({}).decode())
 
 
 async def test_how_late_a_worker_begins_is_measured_by_when_the_secret_was_due(

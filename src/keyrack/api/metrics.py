@@ -6,7 +6,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 
 from keyrack.api.core.middleware import PRINCIPAL
-from keyrack.metrics import CONTENT_TYPE
+from keyrack.exposition import CONTENT_TYPE
 from keyrack.model.identity import Principal
 from keyrack.service.operator.metrics import MetricsReader
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keyrack.metrics import SHARED_FOLDER
+from keyrack.exposition import SHARED_FOLDER
 from keyrack.store.core.process_id import is_dead, node_id
 
 _OWNER = "owner"

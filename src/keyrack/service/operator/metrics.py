@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from keyrack import metrics
+from keyrack import exposition, metrics
 from keyrack.background import Background
 from keyrack.errors import DatabaseUnavailable, Forbidden, Unauthorized
 from keyrack.logs import log_fault
@@ -44,7 +44,7 @@ class MetricsReader:
         self._journal = journal
         self._spool = spool
         self._open = open_to_all
-        self._facts: Mapping[str, metrics.Fact] = {}
+        self._facts: Mapping[str, exposition.Fact] = {}
         self._asked_at = -_CACHED_SECONDS
         self._asking = asyncio.Lock()
         self._task = Background("metrics", self._run)
@@ -65,7 +65,7 @@ class MetricsReader:
             if time.monotonic() - self._asked_at >= _CACHED_SECONDS:
                 self._facts, self._asked_at = await self._ask(), time.monotonic()
         self.report()
-        return metrics.exposition(self._facts)
+        return exposition.exposition(self._facts)
 
     def report(self) -> None:
         """Tell how this process stands; the process that is asked answers for the others with what they last told."""
@@ -82,8 +82,8 @@ class MetricsReader:
         """Stop telling."""
         await self._task.stop()
 
-    async def _ask(self) -> Mapping[str, metrics.Fact]:
-        facts: dict[str, metrics.Fact] = {"keyrack_answers_spooled": self._spool.count()}
+    async def _ask(self) -> Mapping[str, exposition.Fact]:
+        facts: dict[str, exposition.Fact] = {"keyrack_answers_spooled": self._spool.count()}
         kek_id = self._store.keyring.kek_id
         try:
             async with self._store.installation() as unit:
