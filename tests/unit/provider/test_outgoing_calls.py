@@ -33,6 +33,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "crypto/kek/aws_kms.py": "the key service of KEYRACK_KEY_SOURCES, which the operator alone chooses",
     "crypto/kek/google_kms.py": "as above",
     "crypto/kek/transit.py": "as above",
+    "service/authz/operator.py": "the name of this machine only",
     "service/operator/key_retirement.py": "the name of this machine only",
     "store/core/": "the database of KEYRACK_DATABASE_URL, which the operator alone chooses",
     "service/operator/heartbeat.py": "the name of this machine only",
