@@ -130,6 +130,9 @@ class Settings:
     audit_retention_days: int = _setting(
         "Days after which entries of the audit logs are removed; 0: they are kept for ever.", 0, least=0
     )
+    deleted_client_days: float = _setting(
+        "Days for which a deleted client can be restored, before it is deleted for good; 0: it cannot.", 7.0, least=0
+    )
     old_secret_hours: float = _setting(
         "Hours for which the old secret of a client is kept beside the new one, once that is used.", 24.0, least=0
     )

@@ -17,6 +17,7 @@ from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.schema import auth_secrets, tenants
 from keyrack.visible import json_text, visible, visible_in
 from support.app import World
+from support.auth_clients import change as renaming
 from support.grants import add_auth_client, add_secret, change
 from support.keyrack_processes import environment
 
@@ -28,7 +29,7 @@ BY_EMAIL = ("users list", "audit list")
 LISTING = [
     "users list", "api-keys list", "secrets list", "secrets show", "audit list", "settings", "quotas", "tenants list",
     "tenants show", "service-accounts list", "service-accounts show", "service-accounts change", "contain", "frozen",
-    "grants idle", "grants ending",
+    "grants idle", "grants ending", "clients deleted",
 ]  # fmt: skip
 """Commands that show what tenants, or somebody's environment, have named."""
 OTHERS = [
@@ -38,7 +39,8 @@ OTHERS = [
     "users set-password", "users disable-totp", "service-accounts set-password", "service-accounts disable-totp",
     "providers import", "providers list", "providers show", "providers test", "doctor client",
     "tenants allow-passwords", "audit chains", "audit export", "audit keys", "audit rotate-key", "audit verify",
-    "clients promote", "clients retire", "clients roll-back", "clients rotate", "clients rotation", "clients try",
+    "clients promote", "clients purge", "clients restore",
+    "clients retire", "clients roll-back", "clients rotate", "clients rotation", "clients try",
     "clients usage", "cutover batch", "cutover client", "cutover everything", "cutover status", "import n8n",
     "import nango", "import undo", "import vault-oauthapp", "keys retire", "keys rewrap", "keys rotate", "keys shred",
     "keys status", "migrate env-vars", "restored", "unfreeze",
@@ -101,6 +103,10 @@ async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) ->
     secret = await add_secret(keyrack.store, acme, client, {"access_token": "canary", HOSTILE: HOSTILE})
     now = keyrack.store.clock()
     await change(keyrack.store, secret, name=HOSTILE, error=HOSTILE, grant_expires_at=now + timedelta(days=1))
+    gone = await add_auth_client(keyrack.store, acme.id, "http://127.0.0.1:1/token")
+    renamed = await acme.admin.patch(f"/v2/auth-clients/{gone.id}", renaming({"name": HOSTILE}))
+    assert renamed.status_code == 200, renamed.text
+    assert (await acme.admin.delete(f"/v2/auth-clients/{gone.id}")).status_code == 204
     file = keyrack.settings.home / "hostile.json"
     file.write_text(json.dumps({HOSTILE: []}))
     async with keyrack.store.installation(writes=True) as unit:
@@ -125,6 +131,7 @@ async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) ->
         "frozen": ["frozen"],
         "grants idle": ["grants", "idle", "--tenant", acme.id, "--days", "1"],
         "grants ending": ["grants", "ending", "--tenant", acme.id],
+        "clients deleted": ["clients", "deleted"],
     }
     assert sorted(commands) == sorted(LISTING)
     refused = {

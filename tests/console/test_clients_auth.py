@@ -414,7 +414,7 @@ async def test_what_hangs_on_a_client_is_told_as_far_as_one_may_know(keyrack_on_
     gone = await globex.integrator.delete(f"/v2/workspaces/{globex.workspace_id}/secrets/{secret}")
     assert gone.status_code == 204
     await browser.get(f"{here}/delete")
-    assert where(await browser.post(f"{here}/delete")) == "/console/auth-clients?done=deleted"
+    assert where(await browser.post(f"{here}/delete")) == f"/console/auth-clients?done=deleted&undo={client}"
     assert (await globex.admin.get(f"{PATH}/{client}")).status_code == 404
     assert (await browser.post(f"{here}/delete")).status_code == 404
 

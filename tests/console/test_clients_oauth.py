@@ -210,7 +210,7 @@ async def test_a_deletion_says_first_what_it_hits(keyrack_on_each: World) -> Non
     assert (await globex.integrator.delete(f"/v2/flows/{flow.json()['data']['id']}")).status_code == 204
     free = await browser.get(f"{here}/delete")
     assert "Delete the OAuth client for acme/asks" in free.text
-    assert where(await browser.post(f"{here}/delete")) == "/console/oauth-clients?done=deleted"
+    assert where(await browser.post(f"{here}/delete")) == f"/console/oauth-clients?done=deleted&undo={client}"
     assert await stored(keyrack) == []
     assert (await browser.post(f"{here}/delete")).status_code == 404
 

@@ -76,6 +76,9 @@ EXTENSIONS = """
 /v2/auth-clients/{ID}/usage                       GET
 /v2/auth-clients/{ID}/diagnose                    POST
 /v2/tenants/{T}/oauth-clients/{ID}/diagnose       POST
+/v2/tenants/{T}/deleted-clients                   GET
+/v2/tenants/{T}/deleted-clients/{ID}              DELETE
+/v2/tenants/{T}/deleted-clients/{ID}/restore      POST
 /v2/auth-clients/{ID}/secret-rotation             GET POST PATCH DELETE
 /v2/tenants/{T}/oauth-clients/{ID}/secret-rotation  GET POST PATCH DELETE
 /v2/tenants/{T}/auth-clients                      GET POST
@@ -140,7 +143,7 @@ LISTED = routes(INDEX) | routes(EXTENSIONS)
 
 WITHOUT_BODY = (
     "suspend", "unsuspend", "start", "stop", "task-keys", f"events/{SOME_ID}/replay", "rotate-secret", "test", "accept",
-    "refresh", "setup-links", "/diagnose")  # fmt: skip
+    "refresh", "setup-links", "/diagnose", "/restore")  # fmt: skip
 """How the paths end that take a POST without a body."""
 LACKING = {"/callback/oauth1", "/callback/oauth2", "/v2/components", "/v2/credentials", "/v2/flows", "/v2/teams"}
 """What cannot be read without parameters."""

@@ -117,8 +117,20 @@ async def test_a_registered_client_connects_and_is_deregistered_with_the_client(
     assert (await desk.acme.admin.delete(f"/v2/auth-clients/{made['id']}")).status_code == 204
     assert given["client_id"] in simulator.state.clients, "never within the request"
     await desk.work()
+    assert given["client_id"] in simulator.state.clients, "the client can be restored"
+    restoring = f"/v2/tenants/{desk.acme.id}/deleted-clients/{made['id']}/restore"
+    assert (await desk.acme.admin.post(restoring)).status_code == 200
+    assert (await desk.connect(made["id"], scopes="read"))["attributes"]["state"] == "ready"
+    (again,) = (await desk.acme.admin.get(f"/v2/workspaces/{desk.acme.workspace_id}/secrets")).json()["data"]
+    path = f"/v2/workspaces/{desk.acme.workspace_id}/secrets/{again['id']}"
+    assert (await desk.acme.admin.delete(path)).status_code == 204
+    assert (await desk.acme.admin.delete(f"/v2/auth-clients/{made['id']}")).status_code == 204
+    await desk.work()
+    desk.time.ahead += timedelta(days=7)
+    assert await desk.keyrack.services.client_purge.tick() == 1
+    await desk.work()
     assert given["client_id"] not in simulator.state.clients
-    assert simulator.state.calls(endpoint="revoke", outcome="ok") == 2, "its tokens were revoked in its name before"
+    assert simulator.state.calls(endpoint="revoke", outcome="ok") == 4, "its tokens were revoked in its name before"
     assert await desk.audited("auth-client.deregister") == [(made["id"], "allowed")]
 
 
@@ -340,5 +352,7 @@ async def test_oidc_provider_registers_us_and_forgets_us(desk: Desk, start_oidc_
         path = f"/v2/workspaces/{desk.acme.workspace_id}/secrets/{secret['id']}"
         assert (await desk.acme.admin.delete(path)).status_code == 204
         assert (await desk.acme.admin.delete(f"/v2/auth-clients/{made['id']}")).status_code == 204
+        purging = f"/v2/tenants/{desk.acme.id}/deleted-clients/{made['id']}"
+        assert (await desk.acme.admin.delete(purging)).status_code == 204
         await desk.work()
         assert (await client.get(given["registration_client_uri"], headers=bearer)).status_code == 401

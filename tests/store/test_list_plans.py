@@ -32,6 +32,7 @@ from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.statements import CompiledStatement
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.credentials import CredentialRows
+from keyrack.store.deleted_clients import DeletedClients
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.directory import Location
 from keyrack.store.flow_list import FlowFilter, FlowList
@@ -115,6 +116,7 @@ LISTS: Sequence[tuple[str, Ask]] = [
         "CredentialRows.page",
         lambda u, h: CredentialRows(u).page(h.workspace_id, RARE_COMPONENT, with_keys=True, **PAGE),
     ),
+    ("DeletedClients.list", lambda u, _: DeletedClients(u).list()),
     ("OAuthClientRows.page", lambda u, _: OAuthClientRows(u).page(ANY_CLIENT, **PAGE)),
     ("OAuthClientRows.page", lambda u, _: OAuthClientRows(u).page(ENDING, **PAGE)),
     ("AuthClientRows.available", lambda u, h: AuthClientRows(u).available(at(h), ANY_CLIENT, **PAGE)),

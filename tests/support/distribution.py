@@ -54,6 +54,7 @@ REFERENCE: Mapping[str, str] = {
     "oauth_clients": "one for each component and tenant, joined with shared components",
     "auth_clients": "global ones have grants of every tenant below them",
     "auth_client_components": "as auth clients and components",
+    "deleted_clients": "as auth clients; those of the last days",
     "data_keys": "one for each tenant, kept in memory by every process",
     "connect_themes": "one for each tenant at most; logos are found by their digest alone",
     "freezes": "a handful, asked for by every process; what became of grants hangs on them",

@@ -27,6 +27,8 @@ SEEN: dict[str, str] = {
     "OAuth client id":                     "y.yy... .. .. y.",  # in authorization URLs
     "OAuth client secret":                 "y...... .. .. y.",
     "new secret":                           "....... .. .. ..",  # of a rotation
+    "deleted name":                         "yyyy... .. .. y.",
+    "deleted secret":                       "....... .. .. ..",  # of a client that can be restored
     "auth client name":                    "yyyyy.. y. .. y.",
     "auth client secret":                  "yyyyy.. .. .. y.",  # a guest holds get permission at the client's own scope
     "secret name":                         "..yyy.. y. .. y.",

@@ -159,7 +159,11 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("workspaces", "POST",   SECRETS + "/{secret_id}/refresh",                      "..auth_secret.refresh"),
 ]
 
+DELETES_CLIENTS = "with another permission to delete clients it is not there: tests/deleted_clients"
 STANDING: dict[str, str] = {
+    "GET /v2/tenants/{tenant_id}/deleted-clients": "any permission to delete clients: those that it is for",
+    "POST /v2/tenants/{tenant_id}/deleted-clients/{deleted_client_id}/restore": DELETES_CLIENTS,
+    "DELETE /v2/tenants/{tenant_id}/deleted-clients/{deleted_client_id}": DELETES_CLIENTS,
     "GET /v2/components": "members of the contract",
     "GET /v2/components/{component_id}": "who is in a contract that has it",
     "PATCH /v2/components/{component_id}": "the tenant admin",

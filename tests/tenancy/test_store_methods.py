@@ -88,6 +88,8 @@ ACROSS: dict[str, str] = {
     "DueMails.any": "whether there is work",
     "DueMails.claim": "work of all tenants for the worker, handed out by tenant",
     "DuePolls.any": "whether there is work",
+    "EndedClients.owners": "ids of tenants, for the operator",
+    "EndedClients.page": "ids of what is over, of all tenants, for the worker, each with its tenant",
     "DueRotations.any": "whether there is work",
     "DueRotations.claim": "ids of clients of all tenants for the worker, each with its tenant",
     "DueRotations.next_to_try": "ids: connections of a global auth client may be in any tenant",

@@ -15,6 +15,7 @@ from keyrack.api.consent_links import consent_begun, consent_page
 from keyrack.api.consents import ConsentController
 from keyrack.api.contracts import ContractController
 from keyrack.api.credentials import CredentialController
+from keyrack.api.deleted_clients import DeletedClientController
 from keyrack.api.docs import docs_file, docs_page
 from keyrack.api.dpop_proofs import dpop_proof
 from keyrack.api.flow_history import FlowDraftController, FlowVersionController
@@ -77,6 +78,7 @@ HANDLERS = (
     OAuthClientController,
     OAuthClientDiagnosisController,
     OAuthClientRotationController,
+    DeletedClientController,
     AuthClientController,
     AuthClientDiagnosisController,
     AuthClientRotationController,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from keyrack.cli.common import Json, moment, show
+from keyrack.cli.common import Json, moment, show, show_list, with_store
 from keyrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from keyrack.model.deleted_clients import DeletedClient
     from keyrack.model.rotations import SecretRotation
     from keyrack.store.core.store import Store
     from keyrack.wiring.services import Services
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 clients = typer.Typer(no_args_is_help=True)
 
 T = TypeVar("T")
+_DELETED = ("client_id", "type", "tenant_id", "name", "component_id", "deleted_at", "restorable_until")
 ClientId = Annotated[str, typer.Argument(help="Id of an auth client or OAuth client.")]
 
 
@@ -106,6 +108,49 @@ def show_usage(client_id: ClientId, *, as_json: Json = False) -> None:
         return asdict(await desk.blast_radius(FreezeKind.client, target))
 
     show({"client_id": client_id, **_with_services(look)}, as_json=as_json)
+
+
+@clients.command("deleted")
+def list_deleted(*, as_json: Json = False) -> None:
+    """List the deleted clients that can be restored, of all tenants and global ones."""
+    from keyrack.service.deleted_clients.operator_desk import DeletedClientDesk
+
+    found = with_store(lambda store: DeletedClientDesk(store).list())
+    show_list(_DELETED, [_deleted_row(each) for each in found], as_json=as_json)
+
+
+@clients.command("restore")
+def restore_client(client_id: ClientId, *, as_json: Json = False) -> None:
+    """Put a deleted client back as it was, with its id and secrets."""
+    from keyrack.service.deleted_clients.operator_desk import DeletedClientDesk
+
+    done = with_store(lambda store: DeletedClientDesk(store).restore(client_id))
+    show(_which(done) | {"restored": True}, as_json=as_json)
+
+
+@clients.command("purge")
+def purge_client(client_id: ClientId, *, as_json: Json = False) -> None:
+    """Delete a deleted client for good, before its time is over."""
+    from keyrack.service.deleted_clients.operator_desk import DeletedClientDesk
+
+    done = with_store(lambda store: DeletedClientDesk(store).purge(client_id))
+    show(_which(done) | {"purged": True}, as_json=as_json)
+
+
+def _which(deleted: "DeletedClient") -> dict[str, Any]:
+    return {"client_id": deleted.id, "type": deleted.kind.value, "tenant_id": deleted.tenant_id or None}
+
+
+def _deleted_row(deleted: "DeletedClient") -> dict[str, Any]:
+    return {
+        **_which(deleted),
+        "contract_id": deleted.contract_id,
+        "workspace_id": deleted.workspace_id,
+        "name": deleted.name,
+        "component_id": deleted.component_id,
+        "deleted_at": moment(deleted.deleted_at),
+        "restorable_until": moment(deleted.ends_at),
+    }
 
 
 def _move(client_id: str, state: str, *, as_json: bool) -> None:

@@ -11,7 +11,15 @@ from litestar.params import PathParameter
 
 from keyrack.console import building_blocks, overview
 from keyrack.console.audit import log
-from keyrack.console.clients import auth_clients, components, diagnosis, new_auth_client, oauth_clients, secret_rotation
+from keyrack.console.clients import (
+    auth_clients,
+    components,
+    deleted_clients,
+    diagnosis,
+    new_auth_client,
+    oauth_clients,
+    secret_rotation,
+)
 from keyrack.console.consents import connect, connect_links, connect_page, mcp_servers, waiting
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
@@ -61,6 +69,7 @@ _MODULES = (
     contract_members,
     contracts,
     credentials,
+    deleted_clients,
     deliveries,
     diagnosis,
     grant_reports,

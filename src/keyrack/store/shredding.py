@@ -9,6 +9,7 @@ from keyrack.store.schema import (
     authentication_requests,
     connect_links,
     consents,
+    deleted_clients,
     deliveries,
     device_polls,
     mails,
@@ -22,13 +23,14 @@ _WORK: tuple[TenantChange, ...] = tuple(
         authentication_requests,
         connect_links,
         consents,
+        deleted_clients,
         deliveries,
         device_polls,
         mails,
         revocations,
     )
 )
-"""What is begun or due, and could only fail from now on."""
+"""What is begun or due, and could only fail from now on; and clients that can no longer be restored."""
 _UNDUE = TenantChange(
     auth_secrets, update(auth_secrets).where(auth_secrets.c.due_at.is_not(None)).values(due_at=None), scans=True
 )
@@ -41,6 +43,6 @@ class ShreddedWork:
         self._unit = unit
 
     async def end(self) -> None:
-        """Remove what is begun or due, and have no secret refreshed any more."""
+        """Remove what is begun, due or could be restored, and have no secret refreshed any more."""
         for change in (*_WORK, _UNDUE):
             await change.run(self._unit.connection, tenant_id=self._unit.tenant_id)

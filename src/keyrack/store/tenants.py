@@ -28,7 +28,7 @@ from keyrack.store.core.unit import (
     referring,
 )
 from keyrack.store.revocations import Revocations
-from keyrack.store.schema import auth_clients, roles, tenants
+from keyrack.store.schema import auth_clients, deleted_clients, roles, tenants
 
 _t = tenants.c
 
@@ -48,6 +48,7 @@ _CHANGE = Change(
 )
 _REMOVAL = Change(delete(tenants).where(_t.id == bindparam("id")), scans=True)
 _CLIENTS_GONE = TenantChange(auth_clients, delete(auth_clients), scans=True)
+_DELETED_CLIENTS_GONE = TenantChange(deleted_clients, delete(deleted_clients), scans=True)
 _WITH_DOMAIN = Query(select(_t.id).where(_t.app_domain == bindparam("domain"), _t.id != bindparam("id")))
 _POLICY_GONE = TenantChange(roles, delete(roles))
 
@@ -163,6 +164,7 @@ class TenantRows:
         connection = self._require_mine(tenant_id)
         await Revocations(self._unit.of_tenant(tenant_id)).outlive_tenant()
         await _CLIENTS_GONE.run(connection, tenant_id=tenant_id)  # they have no foreign key
+        await _DELETED_CLIENTS_GONE.run(connection, tenant_id=tenant_id)
         await _REMOVAL.run(connection, id=tenant_id)
         await self._unit.keyring.destroy_keys(connection, tenant_id)
 

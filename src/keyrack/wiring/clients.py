@@ -1,6 +1,7 @@
 """Builds the use cases about clients at providers: found, registered, diagnosed, and their secrets rotated."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_overview import AuthClientOverview
@@ -11,6 +12,8 @@ from keyrack.service.clients.oauth_clients import OAuthClients
 from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_reminders import SecretReminders
 from keyrack.service.consents.registration_by_hand import RegistrationsByHand
+from keyrack.service.deleted_clients.purging import ClientPurge
+from keyrack.service.deleted_clients.restoring import ClientRestoring
 from keyrack.service.diagnosis.client_diagnosis import ClientDiagnoses
 from keyrack.service.diagnosis.examination import Examiner
 from keyrack.service.discovery.auth_client_discovery import AuthClientDiscovery
@@ -49,6 +52,8 @@ class ClientServices:
     rotation_steps: RotationSteps
     secret_rotations: SecretRotations
     rotation_trials: RotationTrials
+    deleted_clients: ClientRestoring
+    client_purge: ClientPurge
 
 
 def build_clients(shared: Shared) -> ClientServices:
@@ -61,7 +66,9 @@ def build_clients(shared: Shared) -> ClientServices:
     refreshing.recovery.add(AttemptKind.renew, renewals.recover)
     rules, servers = CredentialRules(insecure), AuthorizationServers(provider, allow_insecure=insecure)
     registrar = ClientRegistrar(provider, registrations)
-    auth_clients = AuthClients(access, rules, lead, AuthClientDiscovery(servers, registrar, rules, public_url))
+    kept_for = timedelta(days=shared.settings.deleted_client_days)
+    discovery = AuthClientDiscovery(servers, registrar, rules, public_url)
+    auth_clients = AuthClients(access, rules, lead, discovery, kept_for)
     documents = ClientDocuments(public_url)
     resources = ProtectedResources(provider, servers, allow_insecure=insecure)
     examiner = Examiner(
@@ -69,7 +76,7 @@ def build_clients(shared: Shared) -> ClientServices:
     )
     steps = RotationSteps(refreshing.swaps, lead, refreshing.settings.old_secret_kept)
     return ClientServices(
-        oauth_clients=OAuthClients(access),
+        oauth_clients=OAuthClients(access, kept_for),
         auth_clients=auth_clients,
         auth_client_overview=AuthClientOverview(access),
         auth_client_usage=AuthClientUsageReader(access),
@@ -93,4 +100,6 @@ def build_clients(shared: Shared) -> ClientServices:
             public_url=public_url,
             allow_insecure=insecure,
         ),
+        deleted_clients=ClientRestoring(access),
+        client_purge=ClientPurge(store),
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keyrack.service.clients.deregistration import enqueue_deregistrations_of_tenant
+from keyrack.service.clients.deletion_window import end_clients_of_tenant
 from keyrack.service.components.builds import ComponentBuilds
 from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.components.components import Components
@@ -44,7 +44,7 @@ def build_tenancy(shared: Shared) -> TenancyServices:
     access = shared.access
     visible_components = ComponentVisibility(access)
     return TenancyServices(
-        tenants=Tenants(access, enqueue_deregistrations_of_tenant, shared.store.keyring),
+        tenants=Tenants(access, end_clients_of_tenant, shared.store.keyring),
         roles=Roles(access),
         contracts=Contracts(access),
         workspaces=Workspaces(access),

@@ -23,6 +23,7 @@ def build_worker(made: Services, settings: Settings) -> Worker:
         PeriodicTask("audit hours", made.audit_parts.hours.tick, _REMINDING_SECONDS),
         PeriodicTask("audit chains", made.audit_parts.chainer.tick, settings.worker_interval),
         PeriodicTask("secret rotations", made.rotation_trials.tick, settings.worker_interval),
+        PeriodicTask("deleted clients", made.client_purge.tick, _REMINDING_SECONDS),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
         PeriodicTask("audit retention", made.audit_parts.retention.reap, _REAPING_SECONDS),
         PeriodicTask("registrations", made.registration_renewals.tick, _REMINDING_SECONDS),

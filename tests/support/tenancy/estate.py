@@ -142,6 +142,9 @@ async def _components(world: World, made: Estate) -> None:
     made.ids["oauth_client_id"] = oauth_client
     lone = await add_oauth_client(world, made.name, made.ids["unused_id"], key, secret)
     made.ids["lone_oauth_client_id"] = lone
+    deleted = await add_oauth_client(world, made.name, made.ids["second_id"], key, made.canary("deleted secret"))
+    assert (await admin.delete(f"/v2/tenants/{tenant.id}/oauth-clients/{deleted}")).status_code == 204
+    made.ids["deleted_client_id"] = deleted
     new_secret = {"type": "client-secret-rotation", "attributes": {"client_secret": made.canary("new secret")}}
     rotation = f"/v2/tenants/{tenant.id}/oauth-clients/{lone}/secret-rotation"
     resource(await admin.post(rotation, {"data": new_secret}), 201)
@@ -162,6 +165,9 @@ async def _second_generation(made: Estate) -> None:
     name, of_mcp = made.canary("auth client name"), {**credentials, "resource": MCP_SERVER}
     made.ids["auth_client_id"] = await make_client(who, auth_client(second, in_workspace, of_mcp, name=name))
     made.ids["lone_auth_client_id"] = await make_client(who, auth_client(second, in_workspace, credentials))
+    deleted = await make_client(who, auth_client(second, in_workspace, credentials, name=made.canary("deleted name")))
+    assert (await who.delete(f"/v2/auth-clients/{deleted}")).status_code == 204
+    made.ids["deleted_auth_client_id"] = deleted
     made.ids["tenant_auth_client_id"] = await make_client(tenant.admin, auth_client(second, in_tenant, credentials))
     new_secret = {"type": "client-secret-rotation", "attributes": {"client_secret": made.canaries["new secret"]}}
     rotation = f"/v2/auth-clients/{made.ids['lone_auth_client_id']}/secret-rotation"

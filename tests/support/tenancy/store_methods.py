@@ -164,6 +164,7 @@ ODD: dict[str, dict[str, Any]] = {
     "FlowReferences.replace": {"place": "graph"},
     "FlowCredentials.replace": {"credential_ids": []},
     "FlowSecrets.replace": {"secret_ids": []},
+    "DeletedClients.surplus": {"most": 0},
     "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
     "ImportBatches.named": {"name": "an import"},
     "ImportBatches.obtain": {"name": "another import"},

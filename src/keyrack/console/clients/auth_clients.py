@@ -26,6 +26,7 @@ from keyrack.console.clients.auth_client_pages import (
     components_of,
     redirect_uri_for,
 )
+from keyrack.console.clients.deleted_clients import undo_of
 from keyrack.console.clients.secret_fields import AS_OF, CLIENT_AUTH, ENDS_ON, seen_at, seen_value
 from keyrack.console.core.forms import Form, problems_by_field
 from keyrack.console.core.lists import ROWS, offset_of
@@ -43,6 +44,7 @@ from keyrack.service.clients.client_attention import SOON
 from keyrack.service.clients.secret_expiry import REMINDER_DAYS
 from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.consents.registration_by_hand import RegistrationsByHand
+from keyrack.service.deleted_clients.restoring import ClientRestoring
 
 _DONE = {
     "created": "The auth client is stored.",
@@ -61,6 +63,7 @@ async def auth_client_list(
     visit: NamedDependency[Visit],
     auth_client_overview: NamedDependency[AuthClientOverview],
     client_needs: NamedDependency[ClientNeeds],
+    deleted_clients: NamedDependency[ClientRestoring],
 ) -> Response[str]:
     """List the clients of all scopes that the visitor knows of, rejected ones first."""
     asked = {name: visit.asked(name) for name in ("q", "type", "scope", "show", "component")}
@@ -84,6 +87,7 @@ async def auth_client_list(
         narrowed=any(asked.values()),
         may_create=(await auth_client_overview.may(visit.who, "create", [], {})).anywhere,
         done=visit.done(_DONE),
+        undo=await undo_of(visit, deleted_clients),
     )
 
 
@@ -210,7 +214,7 @@ async def auth_client_deleted(
     """Delete a client that no connection uses."""
     await visit.form()
     await auth_clients.delete(visit.who, auth_client_id)
-    return visit.go(PATH, done="deleted")
+    return visit.go(PATH, done="deleted", undo=auth_client_id)
 
 
 async def _editable(visit: Visit, overview: AuthClientOverview, auth_client_id: str) -> KnownAuthClient:

@@ -11,6 +11,7 @@ from litestar.enums import MediaType
 from keyrack.api.core.body import UnvalidatedBody
 from keyrack.api.core.openapi import PATH_ID
 from keyrack.api.oauth_clients import CreateOAuthClientBody, ReplaceOAuthClientBody, new_oauth_client
+from keyrack.console.clients.deleted_clients import undo_of
 from keyrack.console.clients.secret_fields import (
     AS_OF,
     CLIENT_AUTH,
@@ -44,6 +45,7 @@ from keyrack.service.clients.secret_expiry import REMINDER_DAYS
 from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.components.components import Components
 from keyrack.service.consents.registration_by_hand import RegistrationByHand, RegistrationsByHand
+from keyrack.service.deleted_clients.restoring import ClientRestoring
 
 PATH = "/console/oauth-clients"
 _DONE = {
@@ -69,6 +71,7 @@ async def oauth_client_list(
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     client_needs: NamedDependency[ClientNeeds],
+    deleted_clients: NamedDependency[ClientRestoring],
 ) -> Response[str]:
     """List the tenant's clients."""
     tenant_id, ending = home(visit.who), visit.asked("show") == "ending"
@@ -83,6 +86,7 @@ async def oauth_client_list(
         names=await client_needs.named(visit.who, tenant_id, [each.client.component_id for each in found]),
         ending=ending,
         done=visit.done(_DONE),
+        undo=await undo_of(visit, deleted_clients),
     )
 
 
@@ -241,7 +245,7 @@ async def oauth_client_deleted(
     """Delete a client that no flow uses."""
     await visit.form()
     await oauth_clients.delete(visit.who, home(visit.who), oauth_client_id)
-    return visit.go(PATH, done="deleted")
+    return visit.go(PATH, done="deleted", undo=oauth_client_id)
 
 
 def _require(visit: Visit, action: str) -> None:

@@ -35,7 +35,7 @@ from keyrack.service.clients.auth_client_values import (
     ScopeKind,
 )
 from keyrack.service.clients.client_discovery import ClientDiscovery
-from keyrack.service.clients.deregistration import enqueue_deregistration
+from keyrack.service.clients.deletion_window import keep_or_end
 from keyrack.service.clients.live_secrets import secret_in_use
 from keyrack.service.clients.oauth_clients import require_unchanged
 from keyrack.service.clients.secret_expiry import GivenExpiry, changed_expiry, new_expiry
@@ -61,7 +61,12 @@ class AuthClients:
     """Use cases of contract section 14."""
 
     def __init__(
-        self, access: Access, rules: CredentialRules, lead: timedelta, discovery: ClientDiscovery | None = None
+        self,
+        access: Access,
+        rules: CredentialRules,
+        lead: timedelta,
+        discovery: ClientDiscovery | None = None,
+        kept_for: timedelta = timedelta(),
     ) -> None:
         """Make the use cases.
 
@@ -71,7 +76,9 @@ class AuthClients:
             lead: how long before its expiry a token is due: setting a client's credentials (again) lets the secrets
                 that waited for that be refreshed (contract 0.13).
             discovery: completes new clients; None: what they leave out is missing.
+            kept_for: how long deleted clients can be restored.
         """
+        self._kept_for = kept_for
         self._access = access
         self._rules = rules
         self._lead = lead
@@ -239,7 +246,9 @@ class AuthClients:
             return _view(reach, scope.place, client)
 
     async def delete(self, who: Principal, auth_client_id: str, within: NamedScope | None = None) -> None:
-        """Delete a client that no secret is attached to (14.3); if Keyrack registered it, its server is told later.
+        """Delete a client that no secret is attached to (14.3); it can be restored for a time.
+
+        If Keyrack registered it, its server is told when that time is over.
 
         Raises:
             NotFound: there is none, or the caller cannot see it from anywhere.
@@ -251,7 +260,7 @@ class AuthClients:
             await AuthClientRows(scope.unit).lock_to_delete(auth_client_id)
             client = await found_client(scope, auth_client_id)
             await _require_unused(scope, auth_client_id)
-            await enqueue_deregistration(scope.unit, client)
+            await keep_or_end(scope.unit, client, self._kept_for)
             await AuthClientRows(scope.unit).remove(auth_client_id)
             scope.audit_target(TARGET, auth_client_id)
 

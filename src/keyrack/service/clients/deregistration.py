@@ -5,8 +5,9 @@ rest, and nothing of it holds up the deletion. It is due a little later than wha
 the same time: those are revoked in the name of the client.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.service.clients.auth_client_credentials import REGISTRATION_ACCESS_TOKEN, REGISTRATION_CLIENT_URI
@@ -26,10 +27,16 @@ async def enqueue_deregistration(unit: Unit, client: AuthClient) -> None:
         unit: of the client's owner; the deletion's own.
         client: what is being deleted.
     """
+    if is_oauth2(client.type):
+        await enqueue_end_of_registration(unit, client.id, client.credentials)
+
+
+async def enqueue_end_of_registration(unit: Unit, client_id: str, credentials: Mapping[str, Any]) -> None:
+    """As `enqueue_deregistration`, by what is left of a client that speaks OAuth 2.0: its credentials."""
     members = (REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN)
-    order = {name: client.credentials[name] for name in members if client.credentials.get(name)}
-    if is_oauth2(client.type) and len(order) == len(members):
-        await Revocations(unit).add(Subject("", "", client.id), order, after=AFTER_TOKENS)
+    order = {name: credentials[name] for name in members if credentials.get(name)}
+    if len(order) == len(members):
+        await Revocations(unit).add(Subject("", "", client_id), order, after=AFTER_TOKENS)
 
 
 async def enqueue_deregistrations(unit: Unit, workspace_ids: Sequence[str], contract_id: str | None = None) -> None:

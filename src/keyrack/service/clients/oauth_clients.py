@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
@@ -13,6 +13,7 @@ from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.usage_guard import nameable, require_client_unused
+from keyrack.service.clients.deletion_window import keep_or_end
 from keyrack.service.clients.secret_expiry import GivenExpiry, changed_expiry, new_expiry
 from keyrack.store.client_rotations import OAuthClientRotations
 from keyrack.store.components import ComponentRows
@@ -64,8 +65,15 @@ class OAuthClientView:
 class OAuthClients:
     """Use cases of contract section 8. Each checks exactly one permission (contract 24.7)."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, kept_for: timedelta = timedelta()) -> None:
+        """Make the use cases.
+
+        Args:
+            access: the way into every operation.
+            kept_for: how long deleted clients can be restored.
+        """
         self._access = access
+        self._kept_for = kept_for
 
     async def create(
         self, who: Principal, tenant_id: str, new: Unvalidated[NewOAuthClient], made_id: str | None = None
@@ -208,7 +216,7 @@ class OAuthClients:
             return OAuthClientView(changed, component_visible=True)
 
     async def delete(self, who: Principal, tenant_id: str, oauth_client_id: str) -> None:
-        """Delete a client that no flow of the tenant uses now (8.5 as changed by 0.1).
+        """Delete a client that no flow of the tenant uses now (8.5 as changed by 0.1); it can be restored for a time.
 
         Raises:
             NotFound: the tenant has no such client.
@@ -220,6 +228,7 @@ class OAuthClients:
             await OAuthClientRows(scope.unit).lock_to_delete(oauth_client_id)
             client = await _find(scope, oauth_client_id)
             await require_client_unused(scope, client.component_id)
+            await keep_or_end(scope.unit, client, self._kept_for)
             await OAuthClientRows(scope.unit).remove(client.id)
             scope.audit_target("oauth-client", client.id)
 

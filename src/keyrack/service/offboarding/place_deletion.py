@@ -13,6 +13,7 @@ from keyrack.model.clients import is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.usage_guard import require_contract_unused
+from keyrack.service.clients.deletion_window import forget_those_of
 from keyrack.service.clients.deregistration import enqueue_deregistrations
 from keyrack.service.secrets.revocation import enqueue
 from keyrack.store.auth_clients import AuthClientRows, find_usable_among
@@ -89,6 +90,7 @@ async def remove_workspace(unit: Unit, workspace_id: str) -> None:
     """
     await _remove_secrets(unit, [workspace_id])
     await enqueue_deregistrations(unit, [workspace_id])
+    await forget_those_of(unit, [workspace_id])
     await WorkspaceRows(unit).remove(workspace_id)
 
 
@@ -102,6 +104,7 @@ async def remove_contract(unit: Unit, contract_id: str) -> Sequence[str]:
     workspace_ids = await WorkspaceRows(unit).of_contract(contract_id)
     await _remove_secrets(unit, workspace_ids)
     await enqueue_deregistrations(unit, workspace_ids, contract_id)
+    await forget_those_of(unit, workspace_ids, contract_id)
     await ContractRows(unit).remove(contract_id)
     return workspace_ids
 

@@ -16,6 +16,7 @@ from keyrack.store.schema.connect_links import connect_links
 from keyrack.store.schema.connect_themes import connect_themes
 from keyrack.store.schema.console_sessions import authenticators, console_sessions, pending_sign_ins
 from keyrack.store.schema.containment import contained_grants, freezes
+from keyrack.store.schema.deleted_clients import deleted_clients
 from keyrack.store.schema.device_polls import device_polls
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
@@ -93,6 +94,7 @@ __all__ = [
     "contracts",
     "credentials",
     "data_keys",
+    "deleted_clients",
     "deliveries",
     "device_polls",
     "events",

@@ -41,15 +41,21 @@ class Moment(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Turn an aware time into milliseconds."""
         del dialect
-        return None if value is None else (value - _EPOCH) // _MILLISECOND
+        return None if value is None else as_milliseconds(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
         """Return what turns milliseconds into an aware time in UTC."""
         del dialect, coltype
-        return _moment
+        return as_moment
 
 
-def _moment(value: int | None) -> datetime | None:
+def as_milliseconds(value: datetime) -> int:
+    """Return an aware time as it is stored."""
+    return (value - _EPOCH) // _MILLISECOND
+
+
+def as_moment(value: int | None) -> datetime | None:
+    """Return the time that is stored as so many milliseconds."""
     return None if value is None else _EPOCH + value * _MILLISECOND
 
 
