@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,22 +41,56 @@ _KIB = 1024
 _HEAD = '{"entries":['
 
 
-def import_nango(  # noqa: PLR0913 - one parameter for each option
-    file: File,
+@dataclass(frozen=True)
+class _Options:
+    """What all these commands take."""
+
+    file: File
+    _: KW_ONLY
+    tenant: Tenant
+    workspace: Workspace = None
+    user: User = None
+    mapping: Mapped = None
+    profiles: ProfileFolder = None
+    component: Components = None
+    batch: Batch = "default"
+    dry_run: DryRun = False
+    as_json: Json = False
+
+    def read(self, source: str) -> "tuple[Profiles, Import]":
+        """Return the profiles of a system's providers, and what is asked for."""
+        from keyrack.service.importers.other_systems.profiles import Profiles
+        from keyrack.service.importers.other_systems.results import Import
+        from keyrack.service.importers.other_systems.target import Destination, MappingFile, Target, read_mapping
+
+        said: MappingFile = MappingFile() if self.mapping is None else read_mapping(self.mapping)
+        target = Target(self.tenant, Destination(self.workspace, self.user), said, tuple(self.component or ()))
+        return Profiles(source, said.providers, self.profiles), Import(target, self.batch, dry_run=self.dry_run)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose first parameter is `_Options` these as parameters of its own, before those it has."""
+    shared = signature(_Options).parameters
+    own = list(signature(command).parameters.values())[1:]
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        command(_Options(**{name: given.pop(name) for name in shared}), **given)
+
+    del called.__wrapped__  # whoever looks behind it would find the options as one parameter
+    called.__signature__ = Signature([*shared.values(), *own])  # type: ignore[attr-defined] # of functions, all the same
+    called.__annotations__ = {each.name: each.annotation for each in (*shared.values(), *own)}
+    return called
+
+
+@_with_options
+def import_nango(
+    options: _Options,
     *,
-    tenant: Tenant,
-    workspace: Workspace = None,
-    user: User = None,
-    mapping: Mapped = None,
-    profiles: ProfileFolder = None,
-    component: Components = None,
-    batch: Batch = "default",
     environment: Annotated[
         str | None, typer.Option("--environment", help="Number of Nango's environment, if the file has several.")
     ] = None,
     key_file: KeyFile = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
 ) -> None:
     """Bring integrations and connections of Nango. Nothing is refreshed before `keyrack cutover` says so.
 
@@ -61,59 +98,36 @@ def import_nango(  # noqa: PLR0913 - one parameter for each option
     """
     from keyrack.service.importers.other_systems.nango_export import SOURCE, NangoExport
 
-    options = _Options(SOURCE, tenant, workspace, user, mapping, profiles, component, batch, dry_run)
     key = _key(key_file, "NANGO_ENCRYPTION_KEY")
-    _bring(file, lambda known: NangoExport(known, key, environment), options, as_json=as_json)
+    _bring(SOURCE, lambda known: NangoExport(known, key, environment), options)
 
 
-def import_n8n(  # noqa: PLR0913 - one parameter for each option
-    file: File,
-    *,
-    tenant: Tenant,
-    workspace: Workspace = None,
-    user: User = None,
-    mapping: Mapped = None,
-    profiles: ProfileFolder = None,
-    component: Components = None,
-    batch: Batch = "default",
-    key_file: KeyFile = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
+@_with_options
+def import_n8n(options: _Options, *, key_file: KeyFile = None) -> None:
     """Bring OAuth 2 credentials of n8n. Nothing is refreshed before `keyrack cutover` says so.
 
     What is encrypted is opened with N8N_ENCRYPTION_KEY of the environment, or --key-file.
     """
     from keyrack.service.importers.other_systems.n8n_export import SOURCE, N8nExport
 
-    options = _Options(SOURCE, tenant, workspace, user, mapping, profiles, component, batch, dry_run)
     key = _key(key_file, "N8N_ENCRYPTION_KEY")
-    _bring(file, lambda known: N8nExport(known, key), options, as_json=as_json)
+    _bring(SOURCE, lambda known: N8nExport(known, key), options)
 
 
-def import_oauthapp(  # noqa: PLR0913 - one parameter for each option
-    file: File,
+@_with_options
+def import_oauthapp(
+    options: _Options,
     *,
-    tenant: Tenant,
-    workspace: Workspace = None,
-    user: User = None,
-    mapping: Mapped = None,
-    profiles: ProfileFolder = None,
-    component: Components = None,
-    batch: Batch = "default",
     names: Annotated[
         Path | None, typer.Option("--names", help="File with names of servers and credentials, one a line.")
     ] = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
 ) -> None:
     """Bring what Vault's plugin oauthapp has. Nothing is refreshed before `keyrack cutover` says so."""
     from keyrack.service.importers.other_systems.oauthapp_export import SOURCE, OauthappExport
 
-    options = _Options(SOURCE, tenant, workspace, user, mapping, profiles, component, batch, dry_run)
     known_names = [] if names is None else names.read_text("utf-8", errors="replace").split("\n")
     listed = [name.strip() for name in known_names if name.strip()]
-    _bring(file, lambda known: OauthappExport(known, listed), options, as_json=as_json)
+    _bring(SOURCE, lambda known: OauthappExport(known, listed), options)
 
 
 def undo_import(
@@ -131,31 +145,7 @@ def undo_import(
     show(with_store(run), as_json=as_json)
 
 
-class _Options(NamedTuple):
-    """What all these commands take."""
-
-    source: str
-    tenant: str
-    workspace: str | None
-    user: str | None
-    mapping: Path | None
-    folder: Path | None
-    components: list[str] | None
-    batch: str
-    dry_run: bool
-
-    def read(self) -> "tuple[Profiles, Import]":
-        """Return the profiles of the system's providers, and what is asked for."""
-        from keyrack.service.importers.other_systems.profiles import Profiles
-        from keyrack.service.importers.other_systems.results import Import
-        from keyrack.service.importers.other_systems.target import Destination, MappingFile, Target, read_mapping
-
-        said: MappingFile = MappingFile() if self.mapping is None else read_mapping(self.mapping)
-        target = Target(self.tenant, Destination(self.workspace, self.user), said, tuple(self.components or ()))
-        return Profiles(self.source, said.providers, self.folder), Import(target, self.batch, dry_run=self.dry_run)
-
-
-def _bring(file: Path, system_of: "Callable[[Profiles], OtherSystem]", options: _Options, *, as_json: bool) -> None:
+def _bring(source: str, system_of: "Callable[[Profiles], OtherSystem]", options: _Options) -> None:
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.service.authz.quotas import over
@@ -168,16 +158,16 @@ def _bring(file: Path, system_of: "Callable[[Profiles], OtherSystem]", options: 
     from keyrack.store.quota_usage import Quota
     from keyrack.wiring.configuration import quota_limits, schedule
 
-    profiles, wanted = options.read()
+    profiles, wanted = options.read(source)
     system, settings = system_of(profiles), load_settings()
     rules, due = CredentialRules(settings.allow_insecure_providers), schedule(settings)
-    told = _Told(as_json=as_json)
+    told = _Told(as_json=options.as_json)
 
     async def run(store: "Store") -> "ImportBatch | None":
         await InstallationSetup(store, now).verify_key()
         bringing = Bringing(store, ClientBringer(rules, due.lead), GrantBringer(due, now))
         with Steps() as steps:
-            batch = await bringing.run(system, wanted, lambda: _objects(file, steps), told.entry)
+            batch = await bringing.run(system, wanted, lambda: _objects(options.file, steps), told.entry)
         to_come = {Quota.secrets: told.made("auth-secret")} if options.dry_run else {}
         for text in await over(store, quota_limits(settings), options.tenant, to_come):
             complain(f"warning: {text}")
