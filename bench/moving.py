@@ -39,10 +39,7 @@ def main(words: Sequence[str]) -> int:
     found = []
     for number in numbers:
         with tempfile.TemporaryDirectory(prefix="keyrack-moving-") as folder:
-            costs = measured(Path(folder), number)
-        found.append(costs)
-        for name, cost in costs.items():
-            print(f"{number:>8} grants  {name:<26} {cost.mib:7.1f} MiB  {cost.seconds:8.1f} s", flush=True)
+            found.append(measured(Path(folder), number))
     first, last = found[0], found[-1]
     grown = [name for name in first if last[name].mib > first[name].mib * _FLAT + _SLACK_MIB]
     print(f"not flat: {', '.join(grown)}" if grown else "flat")
@@ -50,7 +47,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def measured(folder: Path, number: int) -> Mapping[str, Cost]:
-    """Move so many grants in and on; return what each command has cost."""
+    """Move so many grants in and on; print and return what each command has cost."""
     identity = x25519.Identity.generate()
     (folder / "identity").write_text(str(identity))
     here, there = folder / "here", folder / "there"
@@ -71,7 +68,11 @@ def measured(folder: Path, number: int) -> Mapping[str, Cost]:
         "import platform": (there, import_all),
         "import platform, again": (there, import_all),
     }
-    return {name: cost_of(home, *words) for name, (home, words) in steps.items()}
+    costs = {}
+    for name, (home, words) in steps.items():
+        cost = costs[name] = cost_of(home, *words)  # told at once: the last takes place an hour after the first
+        print(f"{number:>8} grants  {name:<26} {cost.mib:7.1f} MiB  {cost.seconds:8.1f} s", flush=True)
+    return costs
 
 
 def write(path: Path, number: int) -> None:
