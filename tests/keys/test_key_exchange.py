@@ -33,6 +33,7 @@ from keyrack.store.spool import Spool, Spooled
 from keyrack.store.tenants import TenantRows
 from keyrack.wiring.keys import KeyCommands, build_key_commands
 from support.app import World, on_postgresql_only
+from support.waits_and_faults import SECONDS, until
 
 NOW = timedelta(0)
 NOW_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -238,6 +239,28 @@ async def test_a_command_that_has_run_for_long_wraps_with_the_key_that_is_in_fro
     assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new)
     path.write_text("damaged")
     assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new), "what was read stays in use"
+
+
+async def test_a_process_tells_of_another_key_without_waiting_for_its_next_beat(keyrack: World) -> None:
+    path, new = keyrack.settings.effective_key_file, local.new_key()
+    heartbeat, kek = keyrack.services.heartbeat, keyrack.store.keyring.kek
+
+    async def told() -> None:
+        while True:
+            async with keyrack.store.installation() as unit:
+                if any(local.fingerprint(new) in each.state.keys for each in await Processes(unit).list()):
+                    return
+            await asyncio.sleep(0.05)
+
+    heartbeat._interval = 3600.0
+    await heartbeat.start(["api"])
+    try:
+        await until(lambda: heartbeat._told_keys)
+        local.write_keys(path, [*local.read_keys(path), new])
+        await kek.refresh()
+        await asyncio.wait_for(told(), SECONDS)
+    finally:
+        await heartbeat.close()
 
 
 async def test_a_process_that_lacks_the_new_key_keeps_it_from_the_front(

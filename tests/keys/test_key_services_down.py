@@ -224,6 +224,22 @@ async def test_readiness_says_when_a_service_is_gone_and_when_it_is_back(keyrack
     assert (await keyrack.http.get("/readyz")).json() == {"status": "ready"}
 
 
+async def test_a_service_that_has_failed_a_request_is_asked_at_the_next_look(keyrack: World, made: Any) -> None:
+    service, keys, timer = made()
+    sealed = await sealed_for(keyrack, "Acme")
+    await moved(keyrack, keys)
+    watch = keyrack.services.key_watch
+    watch._timer = timer
+    await watch.look()
+    service.fault = KeyServiceUnavailable(cause="gone")
+    await watch.look()
+    assert watch.fault is None, "it was asked a moment ago"
+    with pytest.raises(KeyServiceUnavailable):
+        await opened(keyrack, "Acme", sealed)
+    await watch.look()
+    assert watch.fault is not None
+
+
 async def test_a_key_file_beside_a_service_is_read_again_as_soon_as_one_alone(keyrack: World, made: Any) -> None:
     service, keys, timer = made()
     path, new = keyrack.settings.effective_key_file, local.new_key()

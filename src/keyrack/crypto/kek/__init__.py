@@ -22,6 +22,11 @@ class KeyEncryptionKey(Protocol):
         """Whether a call may go to a key service."""
         ...
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last call to the key service that wraps got no answer, or a refusal."""
+        ...
+
     async def wrap(self, material: bytes, context: bytes) -> tuple[str, bytes]:
         """Encrypt a data key; return the id of the key used and the wrapped bytes.
 

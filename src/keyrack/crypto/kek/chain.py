@@ -34,6 +34,11 @@ class KeyChain:
         return any(source.is_remote for source in self._sources)
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the last call to the service that wraps got no answer, or a refusal."""
+        return self._sources[0].has_failed
+
+    @property
     def sources(self) -> Sequence[KeyEncryptionKey]:
         """The sources, the one that wraps first."""
         return self._sources

@@ -23,6 +23,7 @@ class LocalKeys:
     """One or more 256-bit keys held in memory: the first wraps, all unwrap, so a new one can be put in front."""
 
     is_remote = False
+    has_failed = False
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._take(keys)

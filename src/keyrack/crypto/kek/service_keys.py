@@ -83,6 +83,11 @@ class ServiceKeys:
         """The key's name."""
         return (self._service.name,)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last call got no answer, or a refusal."""
+        return self._rest > 0
+
     async def wrap(self, material: bytes, context: bytes) -> tuple[str, bytes]:
         """Encrypt a data key, and see that the service can decrypt it again before anything relies on it.
 

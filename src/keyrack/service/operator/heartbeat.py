@@ -19,6 +19,8 @@ from keyrack.store.processes import Processes
 from keyrack.store.spool import Spool
 
 INTERVAL = 5.0
+_STEP = 0.5
+"""Seconds between two looks whether the keys of this process have changed, which is told at once."""
 MOST_CIRCUITS = 50
 """Providers that a process tells of, the worst first."""
 _WORST_FIRST = (Circuit.open, Circuit.half_open, Circuit.closed)
@@ -46,6 +48,7 @@ class Heartbeat:
         self._interval = interval
         self._roles: Sequence[str] = ()
         self._started_at = clock()
+        self._told_keys: tuple[Sequence[str], str] | None = None
         self._task = Background("heartbeat", self._run)
 
     async def start(self, roles: Sequence[str]) -> None:
@@ -77,6 +80,7 @@ class Heartbeat:
         process = self._process()
         async with self._store.installation(writes=True) as unit:
             await Processes(unit).say(process)
+        self._told_keys = (process.state.keys, process.state.wraps_with)
 
     def _process(self) -> RunningProcess:
         return RunningProcess(
@@ -119,7 +123,16 @@ class Heartbeat:
                 pass  # next time
             except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
                 log_fault(error, "this process could not tell that it runs")
-            await asyncio.sleep(self._interval)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait until the next beat is due: sooner if other keys are at hand, which an exchange of keys waits for."""
+        left = self._interval
+        while left > 0:
+            await asyncio.sleep(min(_STEP, left))
+            left -= _STEP
+            if self._told_keys not in (None, (self._store.keyring.kek.ids, self._store.keyring.kek_id)):
+                return
 
     async def _forget(self) -> None:
         """Forget processes that ended without telling; each new one does, so there are never many."""

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 INTERVAL = 2.0
 _SERVICE_SECONDS = 30.0
-"""A service that works is asked this often; one that does not, every time."""
+"""A service that works is asked this often; one that does not, or has just failed a request, every time."""
 
 
 class KeyWatch:
@@ -57,7 +57,8 @@ class KeyWatch:
             DatabaseUnavailable: the database is gone; nothing is known of the key sources by that.
         """
         keyring, now = self._store.keyring, self._timer()
-        asks = keyring.kek.is_remote and (self._fault is not None or now - self._asked_at >= _SERVICE_SECONDS)
+        in_doubt = self._fault is not None or keyring.kek.has_failed
+        asks = keyring.kek.is_remote and (in_doubt or now - self._asked_at >= _SERVICE_SECONDS)
         if asks:
             self._asked_at = now
         try:
