@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,15 +19,31 @@ from sqlalchemy import func, select
 from keyrack.crypto.envelope import key_id_of
 from keyrack.model.secrets import AuthSecret
 from keyrack.simulator.testing import RunningSimulator, running_simulator
-from keyrack.store.key_rotations import KeyRotations
 from keyrack.store.schema import auth_secrets
 from support.app import Caller, TenantInTest, World, settings_for, world
 from support.grants import add_auth_client, add_secret, mint, stored
-from support.keyrack_processes import Replica, Server, command, environment, run_command
+from support.keyrack_processes import Server, command, environment, run_command
 from support.waits_and_faults import until
 
 SECRETS = 40
 LIFETIME = 6
+KILLED_AT_THE_SECOND_BATCH = """
+import os, signal
+from keyrack.store.resealing import Resealing
+
+batch, some = Resealing.batch, []
+
+async def killing(self, *given):
+    done = await batch(self, *given)
+    some.extend([done] if done.resealed else [])
+    if len(some) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+Resealing.batch = killing
+from keyrack.cli import main
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -102,16 +121,6 @@ async def values_by_key(keyrack: World) -> set[str]:
     return {key_id_of(row.sealed_credentials) for row in rows}
 
 
-async def superseded(keyrack: World, count: int, killed: Replica) -> None:
-    """Wait until so many data keys have been superseded."""
-    while True:
-        assert killed.is_running(), killed.log()
-        async with keyrack.store.installation() as unit:
-            if len(await KeyRotations(unit).superseded()) >= count:
-                return
-        await asyncio.sleep(0.01)
-
-
 async def connected(keyrack: World, simulator: RunningSimulator) -> list[Tenant]:
     made = []
     for name in ("Acme", "Globex"):
@@ -124,15 +133,19 @@ async def connected(keyrack: World, simulator: RunningSimulator) -> list[Tenant]
     return made
 
 
-async def exchanged(keyrack: World, env: dict[str, str], load: Load, log: Path) -> tuple[Any, list[str], list[str]]:
+def rotate_and_be_killed(env: dict[str, str]) -> int:
+    """Begin to exchange all keys, and be killed within the transaction that encrypts a second part of the values."""
+    words = [sys.executable, "-c", KILLED_AT_THE_SECOND_BATCH, "keys", "rotate", "--json"]
+    return subprocess.run(words, env=env, stdout=subprocess.DEVNULL, check=False, timeout=120).returncode
+
+
+async def exchanged(env: dict[str, str], load: Load) -> tuple[Any, list[str], list[str]]:
     """Exchange all keys and retire the old ones, with a command that is killed in the middle.
 
     Returns:
         What the second command printed; data keys and key-encryption keys that were retired.
     """
-    killed = Replica(["keys", "rotate", "--json"], env, log)
-    await superseded(keyrack, 2, killed)  # in the middle of a tenant's values
-    killed.kill()
+    assert await asyncio.to_thread(rotate_and_be_killed, env) == -signal.SIGKILL
     status = await asyncio.to_thread(command, env, "keys", "status")
     assert status["rotation"] is not None, "it is known that something is left to do"
     done = await asyncio.to_thread(command, env, "keys", "rotate")
@@ -164,7 +177,7 @@ async def test_no_request_fails_while_keys_are_exchanged_and_the_command_is_kill
             await asyncio.to_thread(server.wait_until_ready)
             async with under_load(server, tenants) as load:
                 await load.more(50)
-                done, data_keys, key_encryption_keys = await exchanged(keyrack, env, load, tmp_path / "rotate.log")
+                done, data_keys, key_encryption_keys = await exchanged(env, load)
                 await load.more(50)
             status = await asyncio.to_thread(command, env, "keys", "status")
             assert await asyncio.to_thread(server.stop) == 0
