@@ -11,9 +11,11 @@ from keyrack.clock import now
 from keyrack.crypto.secret import Secret
 from keyrack.model.rotations import RotationState, SecretRotation, Trial, TrialResult
 from keyrack.model.secrets import SecretState
+from keyrack.service.operator.crypto_shredding import CryptoShredding
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.client_rotations import AuthClientRotations
+from keyrack.store.due_rotations import DueRotations
 from support import forked_commands
 from support.app import World
 from support.auth_clients import PATH, change
@@ -184,6 +186,18 @@ async def test_a_connection_is_tried_again_when_the_client_alone_tells_nothing(r
             accepts(rotating.simulator, OLD, NEW, blames_grant=True)
     assert [trial["on"] for trial in results[:6]] == ["connection"] * 5 + ["client"]
     assert (await rotating.shown())["state"] == "promoted"
+
+
+async def test_of_a_shredded_tenant_no_rotation_goes_on_and_no_connection_is_a_sample(rotating: Rotating) -> None:
+    async def due() -> tuple[bool, bool]:
+        async with rotating.world.store.installation() as unit:
+            sample = await DueRotations(unit).next_to_try(rotating.client_id, [])
+            return await DueRotations(unit).any(), sample is not None
+
+    await rotating.begin()
+    assert await due() == (True, True)
+    await CryptoShredding(rotating.world.store).shred(rotating.world.tenants["Acme"].id)
+    assert await due() == (False, False)
 
 
 async def test_a_sample_begins_anew_after_a_refusal() -> None:

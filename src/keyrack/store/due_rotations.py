@@ -10,7 +10,7 @@ from keyrack.model.rotations import RotatedClient
 from keyrack.model.secrets import SecretState
 from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import Unit
-from keyrack.store.schema import auth_clients, auth_secrets, oauth_clients
+from keyrack.store.schema import auth_clients, auth_secrets, data_keys, oauth_clients
 
 _TABLES: Mapping[str, Table] = {"auth-client": auth_clients, "oauth-client": oauth_clients}
 _s = auth_secrets.c
@@ -40,6 +40,7 @@ _SAMPLE = Query(
         _s.state == SecretState.ready.value,
         _s.ambiguous_since.is_(None),
         _s.cutover_batch_id.is_(None),
+        _s.tenant_id.in_(select(data_keys.c.tenant_id)),  # else the tenant was shredded
         _s.id.not_in(bindparam("tried", expanding=True)),
     )
     .order_by(_s.due_at.is_(None), _s.due_at, _s.id)

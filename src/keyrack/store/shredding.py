@@ -5,6 +5,7 @@ from sqlalchemy import delete, update
 from keyrack.store.core.unit import TenantChange, Unit
 from keyrack.store.schema import (
     attempts,
+    auth_clients,
     auth_secrets,
     authentication_requests,
     connect_links,
@@ -13,6 +14,7 @@ from keyrack.store.schema import (
     deliveries,
     device_polls,
     mails,
+    oauth_clients,
     revocations,
 )
 
@@ -31,9 +33,11 @@ _WORK: tuple[TenantChange, ...] = tuple(
     )
 )
 """What is begun or due, and could only fail from now on; and clients that can no longer be restored."""
-_UNDUE = TenantChange(
-    auth_secrets, update(auth_secrets).where(auth_secrets.c.due_at.is_not(None)).values(due_at=None), scans=True
+_UNDUE = tuple(
+    TenantChange(column.table, update(column.table).where(column.is_not(None)).values({column.name: None}), scans=True)
+    for column in (auth_secrets.c.due_at, auth_clients.c.rotation_due_at, oauth_clients.c.rotation_due_at)
 )
+"""What a worker would take up later."""
 
 
 class ShreddedWork:
@@ -43,6 +47,6 @@ class ShreddedWork:
         self._unit = unit
 
     async def end(self) -> None:
-        """Remove what is begun, due or could be restored, and have no secret refreshed any more."""
-        for change in (*_WORK, _UNDUE):
+        """Remove what is begun, due or could be restored; no secret is refreshed any more, and no client's rotated."""
+        for change in (*_WORK, *_UNDUE):
             await change.run(self._unit.connection, tenant_id=self._unit.tenant_id)
