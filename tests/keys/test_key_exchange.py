@@ -232,13 +232,16 @@ async def test_a_tenant_that_is_being_shredded_gets_no_new_data_key(keyrack_on_e
     assert await key_ids(keyrack, acme.id) == []
 
 
-async def test_a_command_that_has_run_for_long_wraps_with_the_key_that_is_in_front_by_now(keyrack: World) -> None:
-    path = keyrack.settings.effective_key_file
-    keys, new = local.FileKeys(path), local.new_key()
-    local.write_keys(path, [new])
-    assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new)
-    path.write_text("damaged")
-    assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new), "what was read stays in use"
+async def test_keys_of_another_installation_exchange_nothing(keyrack: World) -> None:
+    path, acme, wrong = keyrack.settings.effective_key_file, keyrack.tenants["Acme"], local.new_key()
+    before, right = await key_ids(keyrack, acme.id), local.read_keys(path)
+    local.write_keys(path, [wrong])
+    for command in (quick(keyrack).rotate, quick(keyrack).rewrap):
+        with pytest.raises(WrongKey):
+            await command(Silent())
+    assert local.read_keys(path) == [wrong]
+    local.write_keys(path, right)
+    assert await key_ids(keyrack, acme.id) == before
 
 
 async def test_a_process_tells_of_another_key_without_waiting_for_its_next_beat(keyrack: World) -> None:

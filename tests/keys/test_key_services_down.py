@@ -255,6 +255,15 @@ async def test_a_key_file_beside_a_service_is_read_again_as_soon_as_one_alone(ke
     assert service.calls == [], "a service that works is not asked as often"
 
 
+async def test_a_command_that_has_run_for_long_wraps_with_the_key_that_is_in_front_by_now(keyrack: World) -> None:
+    path = keyrack.settings.effective_key_file
+    keys, new = local.FileKeys(path), local.new_key()
+    local.write_keys(path, [new])
+    assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new)
+    path.write_text("damaged")
+    assert (await keys.wrap(b"m" * 32, b"context"))[0] == local.fingerprint(new), "what was read stays in use"
+
+
 async def test_a_damaged_key_file_is_told_and_what_was_read_stays_in_use(keyrack: World) -> None:
     sealed = await sealed_for(keyrack, "Acme")
     path = keyrack.settings.effective_key_file

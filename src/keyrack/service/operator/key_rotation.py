@@ -97,6 +97,7 @@ class KeyRotation:
         Raises:
             StateConflict: a process that is running cannot use the new key-encryption key yet.
             ConfigurationError: the key file cannot be written, or lacks the key of an exchange that was begun.
+            WrongKey: the key sources are those of another installation; nothing was changed.
             KeyServiceUnavailable: a key service does not answer, or refuses; run it again.
         """
         done = Exchanged()
@@ -115,18 +116,30 @@ class KeyRotation:
 
         Raises:
             StateConflict: a process that is running cannot use that key yet.
+            WrongKey: the key sources are those of another installation; nothing was changed.
             KeyServiceUnavailable: a key service does not answer, or refuses; run it again.
         """
         done = Exchanged()
-        await self._kek.refresh()
+        await self._require_right_keys()
         await self._require_known(self._kek.current)
         await self._rewrap(done, progress)
         async with self._store.installation(writes=True) as unit:
             await AuditLog(unit).append(OPERATOR, "keys.rewrap", ("key", done.kek_id), "allowed")
         return done
 
-    async def _begun(self, *, data_keys_only: bool) -> Rotation:
+    async def _require_right_keys(self) -> None:
+        """Insist that the key sources at hand are this installation's, before anything is wrapped with them.
+
+        Raises:
+            WrongKey: they are not.
+        """
         await self._kek.refresh()
+        async with self._store.installation() as unit:
+            rows = await unit.keyring.look(unit.connection, INSTALLATION)
+        await self._store.keyring.require_unwrapping(rows[:1], INSTALLATION)
+
+    async def _begun(self, *, data_keys_only: bool) -> Rotation:
+        await self._require_right_keys()
         async with self._store.installation(writes=True) as unit:
             await KeyRotations(unit).hold()
             rotation = await KeyRotations(unit).under_way()
