@@ -64,12 +64,24 @@ class ClientRestoring:
     async def _at_its_scope(self, who: Principal, tenant_id: str, client_id: str, action: str) -> AsyncIterator[Scope]:
         """Enter the scope that a deleted client belonged to, to do something to it."""
         async with self._access.tenant(who, tenant_id) as outside:
-            known, place = await _known(outside, client_id)
+            known, place = await self._known(outside, client_id, action)
         async with self._access.at(who, place, f"{known.kind.value}.{action}") as scope:
-            await _known(scope, client_id)  # what holds when it is done
+            await self._known(scope, client_id, action)  # what holds when it is done
             scope.require_open()
             yield scope
             scope.audit_target(known.kind.value, client_id)
+
+    async def _known(self, scope: Scope, client_id: str, action: str) -> tuple[DeletedClient, Location]:
+        allowed = await _allowed(scope)
+        found = await DeletedClients(scope.unit).find(client_id)
+        place = None if found is None else await _place(scope.unit, found)
+        if found is None or place is None or found.ends_at <= scope.unit.clock():
+            raise unknown()
+        if not _may(scope, allowed, found, place):
+            kind = found.kind.value
+            self._access.counts.denied(scope.who, found.tenant_id, (kind, client_id), f"{kind}.{action}")
+            raise unknown()
+        return found, place
 
 
 async def restored(unit: Unit, client_id: str) -> DeletedClient:
@@ -91,15 +103,6 @@ async def restored(unit: Unit, client_id: str) -> DeletedClient:
 def unknown() -> NotFound:
     """Return what is said of a client that cannot be restored, whether there ever was one or not."""
     return NotFound("there is no such client that can be restored")
-
-
-async def _known(scope: Scope, client_id: str) -> tuple[DeletedClient, Location]:
-    allowed = await _allowed(scope)
-    found = await DeletedClients(scope.unit).find(client_id)
-    place = None if found is None else await _place(scope.unit, found)
-    if found is None or place is None or found.ends_at <= scope.unit.clock() or not _may(scope, allowed, found, place):
-        raise unknown()
-    return found, place
 
 
 async def _allowed(scope: Scope) -> AuthClientPermissions:
