@@ -251,3 +251,27 @@ async def test_an_upgrade_gives_way_to_who_uses_a_table_and_comes_in_afterwards(
         done = await upgrade
         assert json.loads(done.stdout)["after"] == "9000", done.stderr
         await holder.close()
+
+
+async def test_an_upgrade_touches_no_guard_of_keys_that_is_as_it_should_be(postgres_url: str, tmp_path: Path) -> None:
+    now = Version(ROOT / "src", postgres_url, tmp_path / "home")
+    ours = "SELECT oid, proname, prosrc FROM pg_proc WHERE proname LIKE 'data_key_guard_%'"
+    assert (await asyncio.to_thread(now.run, "db", "upgrade")).returncode == 0
+    looker = await asyncpg.connect(postgres_url)
+
+    async def guards() -> dict[str, Any]:
+        return {row["proname"]: tuple(row) for row in await looker.fetch(ours)}
+
+    before = await guards()
+    assert len(before) > 10
+    await looker.execute("DROP TRIGGER data_key_guard_credentials ON credentials")
+    await looker.execute("DROP FUNCTION data_key_guard_teams() CASCADE")
+    await looker.execute("CREATE FUNCTION data_key_guard_old() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'")
+    assert (await asyncio.to_thread(now.run, "db", "upgrade")).returncode == 0
+    after = await guards()
+    assert {name: body for name, (_, _, body) in after.items()} == {name: body for name, (_, _, body) in before.items()}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"data_key_guard_credentials", "data_key_guard_teams"}
+    triggers = await looker.fetch("SELECT DISTINCT tgname FROM pg_trigger WHERE tgname LIKE 'data_key_guard_%'")
+    assert {row["tgname"] for row in triggers} == after.keys()
+    await looker.close()

@@ -1,7 +1,7 @@
 """Triggers on data keys: no value is stored under a key that is gone, and everybody hears when a key comes or goes.
 
-Made anew by each `upgrade`, from the tables as they are then, so that no migration has to think of them. A value names
-its data key (`keyrack.crypto.envelope`); what does not begin like an envelope is left to whoever opens it.
+Brought up to date by each `upgrade`, from the tables as they are then, so that no migration has to think of them. A
+value names its data key (`keyrack.crypto.envelope`); what does not begin like an envelope is left to whoever opens it.
 """
 
 from sqlalchemy import text
@@ -16,27 +16,41 @@ _PREFIX = "data_key_guard_"
 _NOTIFIER = f"{_PREFIX}notifies"
 
 
+_NOTICE = f" BEGIN PERFORM pg_notify('{KEY_CHANNEL}', COALESCE(NEW.tenant_id, OLD.tenant_id)); RETURN NULL; END "
+_THERE = text(
+    "SELECT p.proname, p.prosrc, c.relname FROM pg_proc p"
+    " LEFT JOIN pg_trigger t ON t.tgfoid = p.oid LEFT JOIN pg_class c ON c.oid = t.tgrelid"
+    " WHERE p.pronamespace = current_schema()::regnamespace AND p.proname LIKE :name"
+)
+
+
 def install(connection: Connection) -> None:
-    """Create the triggers."""
-    remove(connection)
-    make = _postgresql if connection.dialect.name == "postgresql" else _sqlite
-    for table, columns in SEALED_COLUMNS.items():
-        for statement in make(table.name, [column.name for column in columns]):
-            connection.execute(text(statement))
+    """Create the triggers; on PostgreSQL those that are there as they should be stay.
+
+    Making one anew takes its table from everybody: with many tables that ends in a deadlock with whoever uses several.
+    """
     if connection.dialect.name == "postgresql":
-        connection.execute(
-            text(
-                f"CREATE FUNCTION {_NOTIFIER}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                f" PERFORM pg_notify('{KEY_CHANNEL}', COALESCE(NEW.tenant_id, OLD.tenant_id));"
-                " RETURN NULL; END $$"
-            )
-        )
-        connection.execute(
-            text(
-                f"CREATE TRIGGER {_NOTIFIER} AFTER INSERT OR DELETE OR UPDATE OF tenant_id ON data_keys"
-                f" FOR EACH ROW EXECUTE FUNCTION {_NOTIFIER}()"
-            )
-        )
+        _install_on_postgresql(connection)
+        return
+    remove(connection)
+    for table, columns in SEALED_COLUMNS.items():
+        for statement in _sqlite(table.name, [column.name for column in columns]):
+            connection.execute(text(statement))
+
+
+def _install_on_postgresql(connection: Connection) -> None:
+    there = {row.proname: (row.relname, row.prosrc) for row in connection.execute(_THERE, {"name": f"{_PREFIX}%"})}
+    guards = {
+        _name(table.name): (table.name, _checks([column.name for column in columns]), "BEFORE INSERT OR UPDATE")
+        for table, columns in SEALED_COLUMNS.items()
+    }
+    wanted = guards | {_NOTIFIER: ("data_keys", _NOTICE, "AFTER INSERT OR DELETE OR UPDATE OF tenant_id")}
+    for name in there.keys() - {name for name, (table, body, _) in wanted.items() if there.get(name) == (table, body)}:
+        connection.execute(text(f"DROP FUNCTION {name}() CASCADE"))
+    for name, (table, body, when) in wanted.items():
+        if there.get(name) != (table, body):
+            connection.execute(text(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"))
+            connection.execute(text(f"CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"))
 
 
 def remove(connection: Connection) -> None:
@@ -55,7 +69,7 @@ def _name(table: str) -> str:
     return f"{_PREFIX}{table}"
 
 
-def _postgresql(table: str, columns: list[str]) -> list[str]:
+def _checks(columns: list[str]) -> str:
     """Return what makes a row's data keys stay until the transaction ends, as a foreign key would."""
     checks = " ".join(
         f"IF NEW.{name} IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.{name} IS DISTINCT FROM OLD.{name})"
@@ -65,11 +79,7 @@ def _postgresql(table: str, columns: list[str]) -> list[str]:
         f" USING ERRCODE = 'check_violation', CONSTRAINT = '{DATA_KEY_GONE}'; END IF; END IF;"
         for name in columns
     )
-    name = _name(table)
-    return [
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {checks} RETURN NEW; END $$",
-        f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
-    ]
+    return f" BEGIN {checks} RETURN NEW; END "
 
 
 def _sqlite(table: str, columns: list[str]) -> list[str]:
