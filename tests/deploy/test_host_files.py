@@ -6,8 +6,8 @@ import re
 import shutil
 import socket
 import ssl
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import trustme
 from support.deploy_programs import DEPLOY, program, run
 from support.keyrack_processes import Served, bootstrapped, run_command, serving
 from support.process import ServerProcess, free_port, guarded
+from support.waits_and_faults import wait_until
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 PROXY = DEPLOY / "nginx/keyrack.conf"
@@ -106,21 +107,15 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
         tried = run(nginx, "-t", "-c", folder / "nginx.conf")
         assert tried.returncode == 0, tried.stderr
         with guarded([str(nginx), "-c", str(folder / "nginx.conf")], {}) as server:
-            until_it_listens(port, server)
+            wait_until(lambda: is_listening(port, server))
             yield Proxied(served, home, port, folder, trust)
 
 
-def until_it_listens(port: int, server: ServerProcess) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        except ConnectionRefusedError:
-            assert server.is_running(), server.log()
-            assert time.monotonic() < deadline, server.log()
-            time.sleep(0.02)
-        else:
-            return
+def is_listening(port: int, server: ServerProcess) -> bool:
+    assert server.is_running(), server.log()
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
 
 
 def ask(proxied: Proxied, method: str, path: str, *, local: str = "127.0.0.1", **more: Any) -> httpx2.Response:
@@ -140,10 +135,10 @@ def test_requests_pass_and_leave_no_query_in_the_log(proxied: Proxied) -> None:
     answer = ask(proxied, "GET", "/callback/oauth2?code=secret-code&state=secret-state")
     assert answer.status_code == 400, answer.text
     assert "x-request-id" in answer.headers
-    log = (proxied.folder / "keyrack.log").read_text()
-    assert "GET /callback/oauth2 400" in log
-    assert answer.headers["x-request-id"] in log
-    assert "secret-" not in log
+    log = proxied.folder / "keyrack.log"
+    wait_until(lambda: "GET /callback/oauth2 400" in log.read_text())  # nginx writes the line after it has answered
+    assert answer.headers["x-request-id"] in log.read_text()
+    assert "secret-" not in log.read_text()
 
 
 def test_what_callers_say_of_their_address_is_not_believed(proxied: Proxied) -> None:

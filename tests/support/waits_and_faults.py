@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from inspect import isawaitable
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -17,9 +18,9 @@ SECONDS = 60.0
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds; fail after a minute."""
+    """Wait until a condition holds, which may have to be awaited; fail after a minute."""
     deadline = time.monotonic() + SECONDS
-    while not condition():
+    while not (await found if isawaitable(found := condition()) else found):
         assert time.monotonic() < deadline, f"not in {SECONDS:.0f} s"
         await asyncio.sleep(0.01)
 

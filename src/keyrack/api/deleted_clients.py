@@ -39,7 +39,7 @@ class DeletedClientController(Controller):
     """Deleted clients of a tenant."""
 
     path = "/v2/tenants/{tenant_id:str}/deleted-clients"
-    tags = ("OAuth clients",)
+    tags = ("Deleted clients",)
 
     @get(responses=Refusals.of(403, 404))
     async def list_all(

@@ -112,7 +112,10 @@ def show_usage(client_id: ClientId, *, as_json: Json = False) -> None:
 
 @clients.command("deleted")
 def list_deleted(*, as_json: Json = False) -> None:
-    """List the deleted clients that can be restored, of all tenants and global ones."""
+    """List deleted clients that can be restored.
+
+    Of all tenants, and global ones.
+    """
     from keyrack.service.deleted_clients.operator_desk import DeletedClientDesk
 
     found = with_store(lambda store: DeletedClientDesk(store).list())

@@ -176,6 +176,7 @@ SECTIONS: Mapping[str, str] = {
     "Credentials": "What users have connected, first generation: the component refreshes the tokens.",
     "Auth clients": "Clients of the second generation: any number, for one or more components, in four scopes.",
     "Auth secrets": "What users have connected, second generation: Keyrack keeps the tokens fresh.",
+    "Deleted clients": "Clients of both generations that can still be put back as they were (extension).",
     "Components": "Connectors to providers, their builds (`component.json`) and variables.",
     "Flows": "Graphs of steps, which use components with credentials or secrets.",
     "Runner": "What the program that starts components asks for, and hands back.",
