@@ -24,8 +24,8 @@ IN_TEST := venv=$$(scripts/environment test) || exit 1; $(CACHES)
 IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_DEPLOY := venv=$$(scripts/environment deploy) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
-PROOFS := tests/attack tests/bench_checks tests/chaos tests/cli/test_demo.py tests/conformance/test_twins_of_imported_profiles.py tests/deploy \
-	tests/docs tests/guides tests/high_availability tests/key_proofs tests/race tests/rotation_load tests/upgrades
+PROOFS := tests/attack tests/bench_checks tests/chaos tests/cli/test_demo.py tests/conformance/test_twins_of_imported_profiles.py \
+	tests/console/test_every_page.py tests/deploy tests/docs tests/guides tests/high_availability tests/key_proofs tests/race tests/rotation_load tests/upgrades
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
 .PHONY: help demo test proofs lint format types imports docs-check conformance attack key-proofs ha-check restore-drill rotation-check deploy-check upgrade-check \
@@ -38,9 +38,9 @@ demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--ve
 	@$(IN_RUNTIME) exec "$$venv/bin/keyrack" demo $(ARGS)
 
 test: ## Install and run all tests but those of `make proofs`
-	@$(IN_TEST) exec $(PYTEST) -n $(WORKERS) $(ARGS)
+	@$(IN_TEST) exec scripts/in-memory $(PYTEST) -n $(WORKERS) $(ARGS)
 
-proofs: ## Install and run what `make test` leaves out: whole servers, processes that are killed, guides, attacks
+proofs: ## Install and run what `make test` leaves out: whole servers, killed processes, guides, attacks, every page
 	@$(IN_DEPLOY) exec $(PYTEST) -n $(WORKERS) $(PROOFS) $(ARGS)
 
 lint: ## Check style and format

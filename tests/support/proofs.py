@@ -12,7 +12,8 @@ ONLY_WHEN_NAMED = (
     "race",
     "rotation_load",
     "test_demo.py",
-    "upgrades",
+    "test_every_page.py",
     "test_twins_of_imported_profiles.py",
+    "upgrades",
 )
 """What `make test` leaves out and `make proofs` runs, by the last part of its path; some have an own command too."""
