@@ -150,7 +150,7 @@ ACROSS: dict[str, str] = {
     "freezes._LIFTING": "by the operator",
     "freezes._OF_PROVIDERS": "ids of what is frozen",
     "deleted_clients._ENDED": "ids of what is over, of all tenants, for the worker",
-    "deleted_clients._OWNERS": "ids of tenants, for the operator",
+    "deleted_clients._EVERYWHERE": "what can be restored, of all tenants, for the operator",
     "due_rotations._CLAIM": "what was found due, of all tenants, for the worker",
     "due_rotations._DUE": "ids of what is due, of all tenants, for the worker",
     "due_rotations._SAMPLE": "ids: connections of a global auth client may be in any tenant",

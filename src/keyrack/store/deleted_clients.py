@@ -51,7 +51,9 @@ _SURPLUS = TenantQuery(
     scans=True,
 )
 _REMOVAL = TenantChange(deleted_clients, delete(deleted_clients).where(_d.id == bindparam("id")))
-_OWNERS = Query(select(_d.tenant_id).distinct().order_by(_d.tenant_id), scans=True)
+_EVERYWHERE = Query(
+    select(*_LIGHT).where(_NOT_OVER).order_by(_d.tenant_id, _d.deleted_at.desc(), _d.id.desc()), scans=True
+)
 _ENDED = Query(
     select(_d.tenant_id, _d.id, _d.ends_at)
     .where(
@@ -205,13 +207,13 @@ class DeletedClients(TenantTable):
         return as_moment(value) if isinstance(table.c[name].type, Moment) else value
 
 
-class EndedClients:
+class DeletedClientsEverywhere:
     """Looks across tenants; made from the unit of the installation."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    async def page(self, after: datetime, last: str, most: int) -> Sequence[tuple[str, str, datetime]]:
+    async def ended(self, after: datetime, last: str, most: int) -> Sequence[tuple[str, str, datetime]]:
         """Return tenant, id and end of clients whose time is over, the longest over first.
 
         Args:
@@ -222,9 +224,9 @@ class EndedClients:
         given = {"now": self._unit.clock(), "after": after, "last": last, "most": most}
         return [(row.tenant_id, row.id, row.ends_at) for row in await _ENDED.rows(self._unit.connection, **given)]
 
-    async def owners(self) -> Sequence[str]:
-        """Return the ids of tenants with deleted clients; empty for global ones."""
-        return [row.tenant_id for row in await _OWNERS.rows(self._unit.connection)]
+    async def list(self) -> Sequence[DeletedClient]:
+        """List those of all tenants that can be restored, by tenant; of each, those that were deleted last first."""
+        return [_of(row) for row in await _EVERYWHERE.rows(self._unit.connection, now=self._unit.clock())]
 
 
 def _of(row: Any) -> DeletedClient:
