@@ -18,7 +18,7 @@ from keyrack.service.audit.chainer import Chainer
 from keyrack.service.audit.ocsf import ocsf_event
 from keyrack.service.audit.otlp_logs import OtlpLogs
 from keyrack.service.audit.signing_keys import SigningKeys
-from keyrack.service.authz.operator import OPERATOR, origin
+from keyrack.service.authz.operator import operator, origin
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.audit_sent import AuditSent
 from keyrack.store.core.store import Store
@@ -102,8 +102,8 @@ def test_a_command_has_its_user_and_its_machine() -> None:
     entry = AuditEvent(
         "i",
         at,
-        OPERATOR.name,
-        OPERATOR.kind,
+        operator().name,
+        operator().kind,
         "keys.rotate",
         "key",
         "k",
@@ -114,7 +114,7 @@ def test_a_command_has_its_user_and_its_machine() -> None:
     told = ocsf_event("", ChainedEvent(entry, 1, b""))
     assert told["actor"] == {"user": {"name": "ada", "type_id": 1, "type": "User"}, "app_name": "command line"}
     assert told["src_endpoint"] == {"hostname": socket.gethostname()}
-    assert (OPERATOR.address or "").endswith(f"@{socket.gethostname()}")
+    assert (operator().address or "").endswith(f"@{socket.gethostname()}")
 
 
 async def test_a_collector_that_is_away_gets_everything_when_it_is_back(keyrack_on_each: World) -> None:

@@ -18,7 +18,7 @@ import pytest
 from keyrack.errors import DatabaseUnavailable, DiskFull, ProviderUnavailable
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import Attempt
@@ -255,7 +255,7 @@ async def fill_the_rest(keyrack: World) -> None:
     for _ in range(2000):
         try:
             async with keyrack.store.installation(writes=True) as unit:
-                await AuditLog(unit).append(OPERATOR, "x", ("x", "x" * 60), "allowed")
+                await AuditLog(unit).append(operator(), "x", ("x", "x" * 60), "allowed")
         except DatabaseUnavailable:
             return
     raise AssertionError("the disk is not full")

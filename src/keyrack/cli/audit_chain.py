@@ -210,9 +210,9 @@ def rotate_key(*, as_json: Json = False) -> None:
 
     async def rotate(store: "Store") -> Mapping[str, Any]:
         from keyrack.service.audit.signing_keys import SigningKeys
-        from keyrack.service.authz.operator import OPERATOR
+        from keyrack.service.authz.operator import operator
 
-        key = await SigningKeys(store).rotate(OPERATOR)
+        key = await SigningKeys(store).rotate(operator())
         return {"id": key.id, "public_key": key.public.hex()}
 
     show(with_store(rotate), as_json=as_json)

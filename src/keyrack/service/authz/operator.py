@@ -4,6 +4,7 @@ import os
 import pwd
 import socket
 from collections.abc import Mapping
+from functools import cache
 
 from keyrack.model.identity import Principal, PrincipalKind
 
@@ -25,5 +26,7 @@ def _own_name() -> str:
         return str(os.geteuid())
 
 
-OPERATOR = Principal(PrincipalKind.system, "", "command line", address=origin(os.environ))
-"""Who acts when somebody works on the machine itself."""
+@cache
+def operator() -> Principal:
+    """Return who acts when somebody works on the machine itself."""
+    return Principal(PrincipalKind.system, "", "command line", address=origin(os.environ))

@@ -16,7 +16,7 @@ from keyrack.model.containment import (
     TargetedGrant,
 )
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.clients.auth_client_profile import origin_of
 from keyrack.service.containment.grant_actions import ContainAction, GrantActions
 from keyrack.store.audit_log import AuditLog
@@ -172,14 +172,14 @@ class Containment:
                 return
             await ContainedGrants(unit).note(frozen.id, contained)
             target = ("auth-secret", contained.secret_id)
-            await AuditLog(unit).append(OPERATOR, _TOLD_AS[contained.status], target, ALLOWED)
+            await AuditLog(unit).append(operator(), _TOLD_AS[contained.status], target, ALLOWED)
 
     async def _told(self, unit: Unit, action: str, frozen: Freeze) -> None:
         """Write down what the operator does: where the operator finds it, and in the log of the tenant it is about."""
-        await AuditLog(unit).append(OPERATOR, action, (frozen.kind.value, frozen.target), ALLOWED)
+        await AuditLog(unit).append(operator(), action, (frozen.kind.value, frozen.target), ALLOWED)
         if frozen.kind is FreezeKind.tenant:
             own = unit.of_tenant(frozen.target)
-            await AuditLog(own).append(OPERATOR, action, (frozen.kind.value, frozen.target), ALLOWED)
+            await AuditLog(own).append(operator(), action, (frozen.kind.value, frozen.target), ALLOWED)
 
 
 def _origin(named: str) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from keyrack.model.deleted_clients import DeletedClient
 from keyrack.model.rotations import RotatedClient
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.clients.deletion_window import forget
 from keyrack.service.deleted_clients.restoring import restored, unknown
 from keyrack.service.rotation.rotated_clients import entered
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
-from keyrack.store.deleted_clients import DeletedClients, EndedClients
+from keyrack.store.deleted_clients import DeletedClientsEverywhere
 
 
 class DeletedClientDesk:
@@ -23,11 +23,8 @@ class DeletedClientDesk:
 
     async def list(self) -> Sequence[DeletedClient]:
         """List those that can be restored, by owner; those that were deleted last first."""
-        found: list[DeletedClient] = []
         async with self._store.installation() as unit:
-            for tenant_id in await EndedClients(unit).owners():
-                found += await DeletedClients(unit.of_tenant(tenant_id)).list()
-        return found
+            return await DeletedClientsEverywhere(unit).list()
 
     async def restore(self, client_id: str) -> DeletedClient:
         """Put a client back as it was.
@@ -51,7 +48,7 @@ class DeletedClientDesk:
         kind = named[0].kind.value
         async with entered(self._store, RotatedClient(kind, named[0].tenant_id, client_id), writes=True) as unit:
             done = await step(unit, client_id)
-            await AuditLog(unit).append(OPERATOR, f"{kind}.{action}", (kind, client_id), ALLOWED)
+            await AuditLog(unit).append(operator(), f"{kind}.{action}", (kind, client_id), ALLOWED)
             return done
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from keyrack.clock import Clock
 from keyrack.errors import NotFound
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.secrets.refresh.schedule import spread_out
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.awaiting_cutover import AwaitingCutover, WaitingCount, waiting_counts
@@ -88,7 +88,7 @@ class Cutover:
         tenants = [place.tenant_id] if place.tenant_id else sorted({each.tenant_id for each in batches})
         for tenant_id in tenants:
             async with self._store.unit(tenant_id, writes=True) as unit:
-                await AuditLog(unit).append(OPERATOR, _ACTION, (CLIENT, auth_client_id), "allowed")
+                await AuditLog(unit).append(operator(), _ACTION, (CLIENT, auth_client_id), "allowed")
             async for number in self._let_go(
                 tenant_id, count, lambda rows, after, most: rows.of_client(auth_client_id, after, most)
             ):
@@ -109,7 +109,7 @@ class Cutover:
         batch = found.batch
         async with self._store.unit(batch.tenant_id, writes=True) as unit:
             await ImportBatches(unit).cut_over(batch.id)
-            await AuditLog(unit).append(OPERATOR, _ACTION, (BATCH, batch.id), "allowed")
+            await AuditLog(unit).append(operator(), _ACTION, (BATCH, batch.id), "allowed")
         async for number in self._let_go(
             batch.tenant_id, found.waiting.grants, lambda rows, after, most: rows.of_batch(batch.id, after, most)
         ):

@@ -16,7 +16,7 @@ from keyrack.descriptor.model import Descriptor
 from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import AlreadyExists, NotFound
 from keyrack.model.components import Component, ComponentAccess
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.clients.oauth_clients import unfit_client
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.component_variables import ComponentEnvironment
@@ -182,7 +182,7 @@ async def _stored(unit: Unit, made: ComponentResult, keys: _Keys) -> ComponentRe
     stored = await OAuthClientRows(unit).find(client.id)  # with the time as it is stored
     version = epoch_ms((stored or client).updated_at)
     await entries.add([ImportEntry(ENVIRONMENT, _KIND, made.component_id, batch.id, client.id, version, None)])
-    await AuditLog(unit).append(OPERATOR, "env-vars.migrate", (_KIND, client.id), "allowed")
+    await AuditLog(unit).append(operator(), "env-vars.migrate", (_KIND, client.id), "allowed")
     return replace(made, oauth_client_id=client.id)
 
 
@@ -200,7 +200,7 @@ async def _undo(unit: Unit, entry: ImportEntry, *, applies: bool) -> ComponentRe
     if applies:
         if client is not None:
             await clients.remove(client.id)
-            await AuditLog(unit).append(OPERATOR, "env-vars.undo", (_KIND, client.id), "allowed")
+            await AuditLog(unit).append(operator(), "env-vars.undo", (_KIND, client.id), "allowed")
         await ImportEntries(unit).forget(entry)
     why = "somebody has deleted it before" if client is None else ""
     return replace(result, outcome=ClientOutcome.deleted, why=why)

@@ -8,7 +8,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, StateConflict, ValidationFailed
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount, User
 from keyrack.model.tenancy import Tenant
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.authz.permissions import TENANT_ADMIN, normalise
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.identity.console_sign_in import AUDITED
@@ -68,8 +68,8 @@ class Accounts:
             roles = [TENANT_ADMIN] if tenant_admin else []
             user = await UserRows(unit).add(email, email.partition("@")[0], "", tenant_roles=roles)
             await ApiKeys(unit).add(PrincipalKind.user, user.id, "command line", key_hash(key), None)
-            await welcome(unit, OPERATOR, user)
-            await AuditLog(unit).append(OPERATOR, "user.create", ("user", user.id), _ALLOWED)
+            await welcome(unit, operator(), user)
+            await AuditLog(unit).append(operator(), "user.create", ("user", user.id), _ALLOWED)
         return user, key
 
     async def users(self, tenant_id: str) -> Sequence[User]:
@@ -115,8 +115,8 @@ class Accounts:
             user = await UserRows(inside).find(owner.id)
             if owner.kind is not PrincipalKind.user or user is None:
                 raise NotFound(f"there is no user {email}")
-            made = await links.for_user(inside, OPERATOR, user)
-            await AuditLog(inside).append(OPERATOR, "setup-link.create", ("user", user.id), _ALLOWED)
+            made = await links.for_user(inside, operator(), user)
+            await AuditLog(inside).append(operator(), "setup-link.create", ("user", user.id), _ALLOWED)
             return made
 
     async def set_password(self, name: str, password: Secret, kind: PrincipalKind = PrincipalKind.user) -> None:
@@ -146,7 +146,7 @@ class Accounts:
             await ConsoleAccounts(inside).set_password(kind, owner.id, hashed)
             await ConsoleSessions(inside).end_others(kind, owner.id, None)
             await PendingSignIns(inside).forget(kind, owner.id)
-            await AuditLog(inside).append(OPERATOR, "password.set", (AUDITED[kind], owner.id), _ALLOWED)
+            await AuditLog(inside).append(operator(), "password.set", (AUDITED[kind], owner.id), _ALLOWED)
 
     async def disable_totp(self, name: str, kind: PrincipalKind = PrincipalKind.user) -> None:
         """Turn the second step of signing in to the console off, for somebody who has lost the phone.
@@ -166,7 +166,7 @@ class Accounts:
             await PendingSignIns(inside).forget(kind, owner.id)
             if not await Authenticators(inside).remove(kind, owner.id):
                 raise StateConflict(f"signing in asks {name} for no code")
-            await AuditLog(inside).append(OPERATOR, "totp.disable", (AUDITED[kind], owner.id), _ALLOWED)
+            await AuditLog(inside).append(operator(), "totp.disable", (AUDITED[kind], owner.id), _ALLOWED)
 
     async def keys(self, name: str) -> Sequence[ApiKey]:
         """List the API keys of a user or service account.
@@ -210,8 +210,8 @@ class Accounts:
             stored = await ApiKeys(unit).add(
                 PrincipalKind.service_account, account.id, "command line", key_hash(key), None
             )
-            await AuditLog(unit).append(OPERATOR, f"{TARGET}.create", (TARGET, account.id), _ALLOWED)
-            await AuditLog(unit).append(OPERATOR, "api-key.create", ("api-key", stored.id), _ALLOWED)
+            await AuditLog(unit).append(operator(), f"{TARGET}.create", (TARGET, account.id), _ALLOWED)
+            await AuditLog(unit).append(operator(), "api-key.create", ("api-key", stored.id), _ALLOWED)
         return account, key
 
     async def service_accounts(self) -> Sequence[ServiceAccount]:
@@ -251,7 +251,7 @@ class Accounts:
             wanted = ServiceAccountChange(new_name, sorted(permissions(account.permissions)))
             changed = changed_account(account, wanted)
             await ServiceAccounts(unit).change(changed)
-            await AuditLog(unit).append(OPERATOR, f"{TARGET}.edit", (TARGET, account.id), _ALLOWED)
+            await AuditLog(unit).append(operator(), f"{TARGET}.edit", (TARGET, account.id), _ALLOWED)
             return changed
 
     async def delete_service_account(self, name: str) -> ServiceAccount:
@@ -263,7 +263,7 @@ class Accounts:
         async with self._store.installation(writes=True) as unit:
             account = await _service_account(unit, name, held=True)
             await ServiceAccounts(unit).remove(account.id)
-            await AuditLog(unit).append(OPERATOR, f"{TARGET}.delete", (TARGET, account.id), _ALLOWED)
+            await AuditLog(unit).append(operator(), f"{TARGET}.delete", (TARGET, account.id), _ALLOWED)
             return account
 
     async def tenants(self) -> Sequence[Tenant]:
@@ -294,7 +294,7 @@ class Accounts:
             if not await SingleSignOnRows(unit).let_passwords_in():
                 raise NotFound("the tenant has no single sign-on")
             target = ("single-sign-on", None)
-            await AuditLog(unit).append(OPERATOR, "single-sign-on.allow-passwords", target, _ALLOWED)
+            await AuditLog(unit).append(operator(), "single-sign-on.allow-passwords", target, _ALLOWED)
 
     async def _require_tenant(self, tenant_id: str) -> None:
         async with self._store.installation() as unit:
@@ -329,4 +329,4 @@ async def _owner_of_kind(unit: Unit, name: str, kind: PrincipalKind) -> KeyOwner
 
 async def _log(unit: Unit, owner: KeyOwner, action: str, key_id: str) -> None:
     inside = unit.of_tenant(owner.tenant_id)
-    await AuditLog(inside).append(OPERATOR, action, ("api-key", key_id), _ALLOWED)
+    await AuditLog(inside).append(operator(), action, ("api-key", key_id), _ALLOWED)

@@ -8,7 +8,7 @@ from keyrack.errors import NotFound
 from keyrack.model.audit import AuditEvent
 from keyrack.service.audit.log import EXPORT
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
@@ -81,7 +81,7 @@ class AuditReader:
         await self._require_tenant()
         tenant_id = self._tenant_id or ""
         async with self._store.unit(tenant_id, writes=True) as unit:
-            await AuditLog(unit).append(OPERATOR, EXPORT, ("audit-log", self._tenant_id), ALLOWED)
+            await AuditLog(unit).append(operator(), EXPORT, ("audit-log", self._tenant_id), ALLOWED)
 
     async def _read(self, since: datetime | None, limit: int | None) -> Sequence[AuditEvent]:
         async with self._store.unit(self._tenant_id) if self._tenant_id else self._store.installation() as unit:

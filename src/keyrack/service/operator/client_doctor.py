@@ -7,7 +7,7 @@ from keyrack.errors import NotFound, StateConflict
 from keyrack.ids import is_id
 from keyrack.model.clients import AuthClientFilter, is_oauth2
 from keyrack.service.authz.access import ALLOWED, Scope
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.diagnosis.examination import Diagnosis, Examiner
 from keyrack.service.diagnosis.subject import Subject, auth_client_subject, oauth_client_subject
 from keyrack.store.audit_log import AuditLog
@@ -94,7 +94,7 @@ class ClientDoctor:
             subject = await auth_client_subject(
                 _scope(unit), client, self._public_url, allow_insecure=self._allow_insecure
             )
-            await AuditLog(unit).append(OPERATOR, "auth-client.diagnose", ("auth-client", client.id), ALLOWED)
+            await AuditLog(unit).append(operator(), "auth-client.diagnose", ("auth-client", client.id), ALLOWED)
             return subject
 
     async def _oauth_client(self, tenant_id: str, client_id: str) -> Subject | None:
@@ -105,7 +105,7 @@ class ClientDoctor:
             subject = await oauth_client_subject(
                 _scope(unit), client, self._public_url, allow_insecure=self._allow_insecure
             )
-            await AuditLog(unit).append(OPERATOR, "oauth-client.diagnose", ("oauth-client", client.id), ALLOWED)
+            await AuditLog(unit).append(operator(), "oauth-client.diagnose", ("oauth-client", client.id), ALLOWED)
             return subject
 
     def _writing(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
@@ -130,4 +130,4 @@ def _require_one(named: str, ids: Sequence[str]) -> None:
 
 
 def _scope(unit: Unit) -> Scope:
-    return Scope(unit, OPERATOR, Location(unit.tenant_id), frozenset())
+    return Scope(unit, operator(), Location(unit.tenant_id), frozenset())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from keyrack.errors import NotFound, StateConflict
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.shredding import ShreddedWork
@@ -62,7 +62,7 @@ class CryptoShredding:
             if destroyed == 0:
                 raise StateConflict(f"the tenant {tenant_id} was shredded before")
             target = ("tenant", tenant_id)
-            await AuditLog(unit).append(OPERATOR, "tenant.shred", target, "allowed")
-            await AuditLog(unit.of_installation()).append(OPERATOR, "tenant.shred", target, "allowed")
+            await AuditLog(unit).append(operator(), "tenant.shred", target, "allowed")
+            await AuditLog(unit.of_installation()).append(operator(), "tenant.shred", target, "allowed")
         self._store.keyring.forget(tenant_id)
         return Shredded(tenant_id, name, destroyed)

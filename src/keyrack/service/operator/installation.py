@@ -7,7 +7,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, StateConflict, WrongKey
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.tenancy import WorkspaceType
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.authz.permissions import ALL, DEFAULT_ROLES, OWNER, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.tenancy.tenants import first_attributes
@@ -75,7 +75,7 @@ class InstallationSetup:
             tenant = await TenantRows(unit).add(tenant_name, app_domain, first_attributes(), DEFAULT_ROLES)
             inside = unit.of_tenant(tenant.id)
             first = await self._first_accounts(unit, inside, email, team_name, with_keys=with_keys)
-            await AuditLog(inside).append(OPERATOR, "installation.bootstrap", ("tenant", tenant.id), "allowed")
+            await AuditLog(inside).append(operator(), "installation.bootstrap", ("tenant", tenant.id), "allowed")
             return first
 
     async def _first_accounts(

@@ -9,7 +9,7 @@ from pathlib import Path
 from keyrack.crypto.envelope import DecryptionFailed, key_id_of
 from keyrack.crypto.kek import local, unwraps
 from keyrack.crypto.kek.chain import KeyChain
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
@@ -109,7 +109,7 @@ class KeyRetirement:
             unused, of_keks = await self._of_key_encryption_keys(unit)
             removed = self._removed_from_file(unused)
             for kek_id in removed:
-                await AuditLog(unit).append(OPERATOR, "keys.retire", ("key", kek_id), "allowed")
+                await AuditLog(unit).append(operator(), "keys.retire", ("key", kek_id), "allowed")
         return Retired(gone, removed, [each for each in unused if each not in removed], [*needs, *of_keks])
 
     async def _of_data_keys(self, least_age: timedelta) -> Mapping[SupersededKey, list[Need]]:
@@ -161,7 +161,7 @@ class KeyRetirement:
             if not needs:
                 await retiring.remove(key.id)
                 target = ("key", key.id)
-                await AuditLog(unit.of_installation()).append(OPERATOR, "keys.retire", target, "allowed")
+                await AuditLog(unit.of_installation()).append(operator(), "keys.retire", target, "allowed")
         return needs
 
     async def _of_key_encryption_keys(self, unit: Unit) -> tuple[Sequence[str], Sequence[Need]]:

@@ -15,7 +15,7 @@ from keyrack.crypto.kek import local, unwraps
 from keyrack.crypto.kek.chain import KeyChain
 from keyrack.errors import ConfigurationError, StateConflict, WrongKey
 from keyrack.model.operations import RunningProcess
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
@@ -108,7 +108,7 @@ class KeyRotation:
         await self._rewrap(done, progress)  # data keys of tenants that came while others still had the old key in front
         async with self._store.installation(writes=True) as unit:
             await KeyRotations(unit).end()
-            await AuditLog(unit).append(OPERATOR, "keys.rotate", ("key", rotation.kek_id), "allowed")
+            await AuditLog(unit).append(operator(), "keys.rotate", ("key", rotation.kek_id), "allowed")
         return done
 
     async def rewrap(self, progress: Progress) -> Exchanged:
@@ -124,7 +124,7 @@ class KeyRotation:
         await self._require_known(self._kek.current)
         await self._rewrap(done, progress)
         async with self._store.installation(writes=True) as unit:
-            await AuditLog(unit).append(OPERATOR, "keys.rewrap", ("key", done.kek_id), "allowed")
+            await AuditLog(unit).append(operator(), "keys.rewrap", ("key", done.kek_id), "allowed")
         return done
 
     async def _require_right_keys(self) -> None:
@@ -150,7 +150,7 @@ class KeyRotation:
                     local.write_keys(self._key_file, [*local.read_keys(self._key_file), key])
                     kek_id = local.fingerprint(key)
                 rotation = await KeyRotations(unit).begin(kek_id)
-                await AuditLog(unit).append(OPERATOR, "keys.rotate-begin", ("key", kek_id), "allowed")
+                await AuditLog(unit).append(operator(), "keys.rotate-begin", ("key", kek_id), "allowed")
         await self._kek.refresh(services=False)
         return rotation
 

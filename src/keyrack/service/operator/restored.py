@@ -13,7 +13,7 @@ from enum import StrEnum
 from keyrack.errors import ConfigurationError
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.clients.auth_client_profile import spends_refresh_tokens
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import find_usable_among
@@ -127,7 +127,7 @@ class Restored:
                 if changes and doubtful:
                     marked = await RestoredGrants(unit).doubt(doubtful, since)
                     if marked and not doubted:  # with the first, so that a run that breaks off has said so
-                        await AuditLog(unit).append(OPERATOR, "secret.doubt", ("tenant", tenant_id), ALLOWED)
+                        await AuditLog(unit).append(operator(), "secret.doubt", ("tenant", tenant_id), ALLOWED)
                     doubted += marked
             if len(page) < _AT_ONCE:
                 found.doubted += doubted

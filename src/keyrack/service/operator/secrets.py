@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from keyrack.errors import NotFound
 from keyrack.model.secrets import AuthSecret, SecretFilter
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.status import SecretStatus, current_status
 from keyrack.store.audit_log import AuditLog
@@ -95,7 +95,7 @@ class SecretOperations:
             if secret is None:
                 raise _unknown()
             if action is not None:
-                await AuditLog(unit).append(OPERATOR, action, (_TARGET, secret_id), ALLOWED)
+                await AuditLog(unit).append(operator(), action, (_TARGET, secret_id), ALLOWED)
             return OperatorView(
                 secret, current_status(secret, await find_usable(unit, secret.auth_client_id), unit.clock())
             )

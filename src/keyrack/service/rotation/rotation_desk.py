@@ -6,7 +6,7 @@ from typing import TypeVar
 from keyrack.errors import NotFound
 from keyrack.model.rotations import RotationState, SecretRotation
 from keyrack.service.authz.access import ALLOWED
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.rotation.rotated_clients import Client, entered, find_client, locked, read
 from keyrack.service.rotation.steps import NewSecret, RotationSteps, no_rotation
 from keyrack.store.audit_log import AuditLog
@@ -31,7 +31,7 @@ class RotationDesk:
         """Use the new secret or the old one, or try the new one again; raises as `RotationSteps.move`."""
 
         def move(unit: Unit, client: Client) -> Awaitable[SecretRotation]:
-            return self._steps.move(unit, client, state, OPERATOR)
+            return self._steps.move(unit, client, state, operator())
 
         return await self._done(client_id, "move-secret-rotation", move)
 
@@ -59,5 +59,5 @@ class RotationDesk:
             if client is None:
                 raise NotFound("there is no such client")
             result = await step(unit, client)
-            await AuditLog(unit).append(OPERATOR, f"{named.kind}.{action}", (named.kind, named.id), ALLOWED)
+            await AuditLog(unit).append(operator(), f"{named.kind}.{action}", (named.kind, named.id), ALLOWED)
         return result

@@ -9,7 +9,7 @@ from typing import Any
 
 from keyrack.errors import NotFound, StateConflict
 from keyrack.model.clients import AuthClient
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.importers.other_systems.brought_clients import ClientBringer
 from keyrack.service.importers.other_systems.brought_grants import GrantBringer
 from keyrack.service.importers.other_systems.entries import (
@@ -98,7 +98,7 @@ class Bringing:
                 batch = await rows.named(system.source, wanted.batch_name)
             else:
                 batch = await rows.obtain(system.source, wanted.batch_name)
-                await AuditLog(unit).append(OPERATOR, "import.bring", ("import-batch", batch.id), "allowed")
+                await AuditLog(unit).append(operator(), "import.bring", ("import-batch", batch.id), "allowed")
         if batch is not None and batch.cut_over_at is not None:
             raise StateConflict(_CUT_OVER)
         return batch

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from keyrack.clock import epoch_ms
 from keyrack.errors import NotFound, StateConflict
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.importers.other_systems.entries import EntryKind
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import AuthClientRows
@@ -70,7 +70,7 @@ class Undoing:
             raise StateConflict(_MOVED)
         done = Undone()
         async with self._store.unit(batch.tenant_id, writes=True) as unit:
-            await AuditLog(unit).append(OPERATOR, "import.undo", ("import-batch", batch_id), "allowed")
+            await AuditLog(unit).append(operator(), "import.undo", ("import-batch", batch_id), "allowed")
         for kind in (EntryKind.grant, EntryKind.client):
             after = ""
             while True:

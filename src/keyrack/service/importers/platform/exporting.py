@@ -7,7 +7,7 @@ from sqlalchemy import Table
 
 from keyrack.errors import NotFound
 from keyrack.model import Json
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.importers.platform.format import FORMAT, VERSION
 from keyrack.service.importers.platform.from_rows import Made, Records
 from keyrack.service.importers.platform.importing import Progress
@@ -63,11 +63,11 @@ class Exporter:
     async def _audit(self, tenants: Sequence[str], *, secrets: bool) -> None:
         kind = "export-with-secrets" if secrets else "export"
         async with self._store.installation(writes=True) as unit:
-            await AuditLog(unit).append(OPERATOR, f"platform.{kind}", ("platform", None), "allowed")
+            await AuditLog(unit).append(operator(), f"platform.{kind}", ("platform", None), "allowed")
             async for rows in Dump(unit, tenants).pages(t.tenants):
                 for row in rows:
                     log = AuditLog(unit.of_tenant(row.id))
-                    await log.append(OPERATOR, f"tenant.{kind}", ("tenant", row.id), "allowed")
+                    await log.append(operator(), f"tenant.{kind}", ("tenant", row.id), "allowed")
 
 
 async def _each(dump: Dump, table: Table, made: Made, progress: Progress) -> AsyncIterator[Json]:

@@ -12,7 +12,7 @@ import msgspec
 
 from keyrack.errors import Problem, StateConflict
 from keyrack.ids import is_id
-from keyrack.service.authz.operator import OPERATOR
+from keyrack.service.authz.operator import operator
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.platform.catalogue import ComponentKind, OAuthClientKind
 from keyrack.service.importers.platform.clients import AuthClientKind
@@ -110,16 +110,16 @@ class Importer:
             progress.section("checking", name, sections.counts[name])
             await _check(known, name, kinds[name], raws, progress)
         if report.problems:
-            await AuditLog(unit).append(OPERATOR, "platform.import", ("platform", None), "failed")
+            await AuditLog(unit).append(operator(), "platform.import", ("platform", None), "failed")
             return Imported(report.problems, report.warnings)
         counts = {}
         for name, raws in sections.each():
             progress.section("writing", name, sections.counts[name])
             counts[name] = await _write(known, name, kinds[name], raws, progress)
-        await AuditLog(unit).append(OPERATOR, "platform.import", ("platform", None), "allowed")
+        await AuditLog(unit).append(operator(), "platform.import", ("platform", None), "allowed")
         for tenant_id in owners:
             await AuditLog(unit.of_tenant(tenant_id)).append(
-                OPERATOR, "tenant.import", ("tenant", tenant_id), "allowed"
+                operator(), "tenant.import", ("tenant", tenant_id), "allowed"
             )
         return Imported((), report.warnings, counts, owners)
 
