@@ -207,7 +207,7 @@ class DeletedClients(TenantTable):
         return as_moment(value) if isinstance(table.c[name].type, Moment) else value
 
 
-class DeletedClientsEverywhere:
+class DeletedClientsAcrossTenants:
     """Looks across tenants; made from the unit of the installation."""
 
     def __init__(self, unit: Unit) -> None:

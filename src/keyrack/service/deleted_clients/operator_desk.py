@@ -12,7 +12,7 @@ from keyrack.service.rotation.rotated_clients import entered
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
-from keyrack.store.deleted_clients import DeletedClientsEverywhere
+from keyrack.store.deleted_clients import DeletedClientsAcrossTenants
 
 
 class DeletedClientDesk:
@@ -24,7 +24,7 @@ class DeletedClientDesk:
     async def list(self) -> Sequence[DeletedClient]:
         """List those that can be restored, by owner; those that were deleted last first."""
         async with self._store.installation() as unit:
-            return await DeletedClientsEverywhere(unit).list()
+            return await DeletedClientsAcrossTenants(unit).list()
 
     async def restore(self, client_id: str) -> DeletedClient:
         """Put a client back as it was.

@@ -12,7 +12,7 @@ from keyrack.service.clients.deletion_window import forget
 from keyrack.service.rotation.rotated_clients import entered
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
-from keyrack.store.deleted_clients import DeletedClientsEverywhere
+from keyrack.store.deleted_clients import DeletedClientsAcrossTenants
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class ClientPurge:
         number, after, last = 0, _FIRST, ""
         while True:
             async with self._store.installation() as unit:
-                page = await DeletedClientsEverywhere(unit).ended(after, last, _AT_ONCE)
+                page = await DeletedClientsAcrossTenants(unit).ended(after, last, _AT_ONCE)
             for tenant_id, client_id, _ in page:
                 try:
                     number += await self._forget(tenant_id, client_id)
