@@ -64,3 +64,12 @@ async def test_who_may_delete_no_client_sees_nothing_of_it(keyrack: World) -> No
         assert (await browser.post(f"{PAGE}/{client_id}/restore")).status_code in {403, 404}
         assert (await browser.post(f"{PAGE}/{client_id}/purge")).status_code in {403, 404}
     assert [each["id"] for each in await deleting.restorable()] == [client_id]
+
+
+async def test_who_may_delete_clients_of_a_tenant_finds_the_page(keyrack: World) -> None:
+    acme, link = keyrack.tenants["Acme"], f'href="{PAGE}"'
+    permissions = [f"global.auth_clients.{action}" for action in ("get", "create", "delete")]
+    operator = await keyrack.add_service_account(*permissions)
+    for who, tenant_id, finds in ((acme.admin, acme.id, True), (acme.guest, acme.id, False), (operator, "", False)):
+        browser = await signed_in(keyrack, who, tenant_id)
+        assert (link in (await browser.get("/console/auth-clients")).text) is finds

@@ -86,6 +86,8 @@ async def auth_client_list(
         component_name=names.get(asked["component"], asked["component"]),
         narrowed=any(asked.values()),
         may_create=(await auth_client_overview.may(visit.who, "create", [], {})).anywhere,
+        may_restore=visit.who.tenant_id is not None
+        and (await auth_client_overview.may(visit.who, "delete", [], {})).anywhere,
         done=visit.done(_DONE),
         undo=await undo_of(visit, deleted_clients),
     )
