@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from keyrack.clock import now
 from keyrack.crypto.secret import Secret
+from keyrack.errors import ProviderError
 from keyrack.model.rotations import RotationState, SecretRotation, Trial, TrialResult
-from keyrack.model.secrets import SecretState
+from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.service.operator.crypto_shredding import CryptoShredding
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClientRows
@@ -122,6 +124,47 @@ async def test_a_refresh_whose_secret_is_changed_meanwhile_goes_on_with_the_othe
     await until(lambda: refresher.running)
     await rotating.begin()
     assert is_renewed(rotating.simulator, rotating.secrets[0], await running)
+
+
+@pytest.mark.parametrize("blames_grant", [False, True])
+async def test_a_provider_that_changes_over_between_the_two_calls_of_a_trial_refuses_nothing(
+    rotating: Rotating, blames_grant: bool
+) -> None:
+    state, refused = rotating.simulator.state, "invalid_grant" if blames_grant else "invalid_client"
+    state.set_defaults({"rotation": "strict", "latency": 300})
+    accepts(rotating.simulator, OLD, blames_grant=blames_grant)
+    await rotating.begin()
+    working = asyncio.create_task(rotating.work())
+    await until(lambda: state.calls(outcome=refused))
+    accepts(rotating.simulator, NEW, blames_grant=blames_grant)
+    await working
+    told, client = await rotating.shown(), await rotating.client()
+    assert (told["state"], told["in_use"], client.rejected_at) == ("promoted", "new", None)
+    assert state.calls(outcome=refused) == 2
+    await rotating.refresh_all()
+
+
+async def test_a_provider_that_blames_grants_for_the_old_secret_ends_none(rotating: Rotating) -> None:
+    accepts(rotating.simulator, OLD, blames_grant=True)
+    await rotating.begin()
+    await rotating.work()
+    accepts(rotating.simulator, NEW, blames_grant=True)
+    await rotating.refresh_all()
+    assert (await rotating.shown())["in_use"] == "new"
+
+
+@pytest.mark.parametrize("taken", [OLD, NEW])
+async def test_a_grant_that_has_died_is_told_so_while_a_secret_is_rotated(rotating: Rotating, taken: str) -> None:
+    await rotating.begin()
+    await rotating.work()
+    dead = await stored(rotating.world.store, rotating.secrets[0])
+    rotating.simulator.state.book.revoke(lambda _: True)
+    accepts(rotating.simulator, taken)
+    with pytest.raises(ProviderError):
+        await rotating.world.services.refreshing.refresher.refresh_again(dead, time.monotonic())
+    assert (await stored(rotating.world.store, dead)).error_code is ErrorCode.reauthorization_required
+    client = await rotating.client()
+    assert (client.rejected_at, client.credentials["client_secret"]) == (None, OLD)
 
 
 async def test_by_hand_the_new_one_is_used_the_old_one_again_and_one_is_forgotten(rotating: Rotating) -> None:

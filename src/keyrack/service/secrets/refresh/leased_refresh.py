@@ -233,20 +233,21 @@ class LeasedRefresh:
         Returns:
             The client, attempt and answer that count, and whether it is not the secret in use that brought tokens.
         """
-        tenant_id, sent = held.lease.tenant_id, {secret_in_use(held.client): result}
-        while (client := await self._choice.next(tenant_id, held.client, sent, trial)) is not None:
+        tenant_id, sent = held.lease.tenant_id, [(secret_in_use(held.client), result)]
+        while (client := await self._choice.next(tenant_id, held.client, sent)) is not None:
             await self._finalizer.drop(attempt, AttemptResult.refused)
             held = replace(held, client=client)
             attempt, result = await self._ask(held, anew=anew)
-            sent[secret_in_use(client)] = result
+            sent.append((secret_in_use(client), result))
+        answers = dict(sent)
         if trial is not None:
-            judge_trial(trial, sent, held.client)
-        if len(sent) == 1:
+            judge_trial(trial, answers, held.client)
+        if len(answers) == 1:
             return held, attempt, result, False
         stored = await self._choice.stored(tenant_id, held.client)
         if isinstance(result, TokenResponse):
             return held, attempt, result, secret_in_use(held.client) != secret_in_use(stored)
-        result, is_own = final_result(sent, result, stored)
+        result, is_own = final_result(answers, result, stored)
         return (replace(held, client=stored) if is_own else held), attempt, result, False
 
     @staticmethod

@@ -3,12 +3,14 @@
 The secret in use comes first. Where the provider refuses what may be the client, the client is read again, since
 somebody may have changed it meanwhile, and every live secret that was not sent yet is, before the client counts as
 failed. Of a client that is refused no grant was looked at (RFC 6749 section 5.2): no refresh token is used up by that.
+While a secret is rotated, whatever is refused may be the client: some providers answer a wrong secret as if the refresh
+token were wrong.
 
-A trial turns the order round: the new secret comes first. Whatever the provider then refuses, the one in use has the
-last word on the grant: some providers answer a wrong secret as if the refresh token were wrong.
+A trial turns the order round: the new secret comes first. When all are refused, the first is sent once more: the
+provider may have changed over between two calls.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack.crypto.secret import Secret
@@ -26,6 +28,9 @@ from keyrack.store.auth_clients import find_usable
 from keyrack.store.core.store import Store
 
 _MAY_BE_SECRET = frozenset({FailureClass.CLIENT_REJECTED, FailureClass.OTHER})
+
+Sent = tuple[str, Result]
+"""A secret that was sent, and what the provider answered."""
 
 
 @dataclass(slots=True)
@@ -50,25 +55,25 @@ class SecretChoice:
         self._store = store
         self._swaps = swaps
 
-    async def next(
-        self, tenant_id: str, client: AuthClient, sent: Mapping[str, Result], trial: SecretTrial | None
-    ) -> AuthClient | None:
-        """Return the client as it is now with a live secret that was not sent yet; None: what was answered counts.
+    async def next(self, tenant_id: str, client: AuthClient, sent: Sequence[Sent]) -> AuthClient | None:
+        """Return the client as it is now with the live secret to be sent next; None: what was answered counts.
 
         Args:
             tenant_id: whose grant it is.
             client: as it was sent last.
-            sent: the answers by the secrets that were sent.
-            trial: the trial that this is, if it is one.
+            sent: what was sent, in order; the last with this client.
         """
-        last = sent[secret_in_use(client)]
-        first = trial is not None and secret_in_use(client) == trial.secret.reveal()
-        if not _may_be_secret(last, client, tried=first):
+        if not _may_be_secret(sent[-1][1], client, rotating=client.second_secret is not None):
             return None
         async with self._store.unit(tenant_id) as unit:
             now = await find_usable(unit, client.id)
-        other = None if now is None else has_other(now, set(sent))
-        return None if now is None or other is None else with_secret(now, other)
+        if now is None:
+            return None
+        used = {secret for secret, _ in sent}
+        other = has_other(now, used)
+        if other is None and 1 < len(used) == len(sent):
+            other = has_other(now, used - {sent[0][0]})
+        return None if other is None else with_secret(now, other)
 
     async def stored(self, tenant_id: str, client: AuthClient) -> AuthClient:
         """Return a client as it is stored; as it was, if it is gone."""
@@ -103,21 +108,24 @@ def judge_trial(trial: SecretTrial, sent: Mapping[str, Result], client: AuthClie
         return
     failure = own.failure
     trial.error = failure.error or failure.reason or (None if failure.status is None else f"status {failure.status}")
-    certain = isinstance(own, ProviderError) and _kind(own, client) is FailureClass.CLIENT_REJECTED
-    certain = certain and isinstance(own, ProviderError) and blames_client_alone(own)
-    others = any(isinstance(each, TokenResponse) for each in sent.values())
-    trial.result = TrialResult.refused if certain or others else TrialResult.unclear
+    certain = any(isinstance(each, TokenResponse) for each in sent.values())
+    if isinstance(own, ProviderError) and _kind(own, client) is FailureClass.CLIENT_REJECTED:
+        certain = certain or blames_client_alone(own)
+    trial.result = TrialResult.refused if certain else TrialResult.unclear
 
 
 def final_result(sent: Mapping[str, Result], last: Result, stored: AuthClient) -> tuple[Result, bool]:
     """Return which answer counts when none of several secrets brought tokens, and whether it is not the last.
 
-    That of the secret in use, unless the last one says more: that the grant is dead, or nothing for certain.
+    That of the secret in use; where it was not let in, that of another which was told of the grant. The last one, if
+    it says nothing for certain.
     """
-    own = sent.get(secret_in_use(stored))
-    if own is None or own is last or not _may_be_secret(last, stored, tried=False):
+    if not _may_be_secret(last, stored, rotating=True):
         return last, False
-    return own, True
+    own = sent.get(secret_in_use(stored), last)
+    if _is_of_kind(own, stored, {FailureClass.CLIENT_REJECTED}):
+        own = next((each for each in sent.values() if not _is_of_kind(each, stored, _MAY_BE_SECRET)), own)
+    return own, own is not last
 
 
 def is_outdated(client: AuthClient, attempt: Attempt, result: Result) -> bool:
@@ -127,11 +135,15 @@ def is_outdated(client: AuthClient, attempt: Attempt, result: Result) -> bool:
     return may_be and (client.second_secret is not None or changed)
 
 
-def _may_be_secret(result: Result, client: AuthClient, *, tried: bool) -> bool:
+def _may_be_secret(result: Result, client: AuthClient, *, rotating: bool) -> bool:
     if not isinstance(result, ProviderError) or result.failure.status is None or is_ambiguous(result):
         return False
     kind = _kind(result, client)
-    return kind is not FailureClass.TEMPORARY if tried else kind in _MAY_BE_SECRET
+    return kind is not FailureClass.TEMPORARY if rotating else kind in _MAY_BE_SECRET
+
+
+def _is_of_kind(result: Result, client: AuthClient, kinds: Collection[FailureClass]) -> bool:
+    return isinstance(result, ProviderError) and _kind(result, client) in kinds
 
 
 def _kind(result: ProviderError, client: AuthClient) -> FailureClass:
