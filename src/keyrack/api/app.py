@@ -64,7 +64,7 @@ def create_application(parts: ApplicationParts, running: AbstractAsyncContextMan
         dependencies={
             "who": Provide(principal, sync_to_thread=False),
             "page": Provide(page, sync_to_thread=False),
-            **{name: Provide(_named(name, parts.services), sync_to_thread=False) for name in parts.services},
+            **{name: _UseCase(_named(name, parts.services), sync_to_thread=False) for name in parts.services},
         },
         before_request=_judge_request,
         exception_handlers={
@@ -83,6 +83,14 @@ def create_application(parts: ApplicationParts, running: AbstractAsyncContextMan
         type_decoders=[(is_unvalidated_body, make_unvalidated_body)],
         logging_config=None,
     )
+
+
+class _UseCase(Provide):
+    """Hands a use case to handlers. Each is one of its own, which the framework asks two million times as it starts."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 def principal(request: Request[Any, Any, Any]) -> Principal:
