@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
+from aiohttp.hdrs import AUTHORIZATION
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
 from rich.markup import escape
@@ -159,8 +160,8 @@ class Stage:
             self._tell(Text(f"  {line}"))
 
     async def _send(self, who: Actor, method: str, path: str, body: Any) -> tuple[int, Any]:
-        auth = aiohttp.BasicAuth(who.name, who.api_key, encoding="utf-8")
-        async with self._http.request(method, self._base + path, json=body, auth=auth, timeout=_TIMEOUT) as answer:
+        signed = {AUTHORIZATION: aiohttp.encode_basic_auth(who.name, who.api_key, encoding="utf-8")}
+        async with self._http.request(method, self._base + path, json=body, headers=signed, timeout=_TIMEOUT) as answer:
             text = await answer.text()
             return answer.status, json.loads(text) if text else None
 
