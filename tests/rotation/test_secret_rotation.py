@@ -116,9 +116,12 @@ async def test_with_neither_the_client_counts_as_failed_and_grants_wait(rotating
     await rotating.refresh_all()
 
 
-async def test_a_refresh_whose_secret_is_changed_meanwhile_goes_on_with_the_other(rotating: Rotating) -> None:
+@pytest.mark.parametrize("blames_grant", [False, True])
+async def test_a_refresh_whose_secret_is_changed_meanwhile_goes_on_with_the_other(
+    rotating: Rotating, blames_grant: bool
+) -> None:
     rotating.simulator.state.set_defaults({"rotation": "strict", "latency": 300})
-    accepts(rotating.simulator, NEW)
+    accepts(rotating.simulator, NEW, blames_grant=blames_grant)
     refresher = rotating.world.services.refreshing.refresher
     running = asyncio.create_task(refresher.refresh(rotating.secrets[0]))
     await until(lambda: refresher.running)

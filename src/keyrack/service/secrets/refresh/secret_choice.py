@@ -1,17 +1,17 @@
 """Chooses which of a client's live secrets a refresh sends (decision 47).
 
-The secret in use comes first. Where the provider refuses what may be the client, the client is read again, since
-somebody may have changed it meanwhile, and every live secret that was not sent yet is, before the client counts as
-failed. Of a client that is refused no grant was looked at (RFC 6749 section 5.2): no refresh token is used up by that.
-While a secret is rotated, whatever is refused may be the client: some providers answer a wrong secret as if the refresh
-token were wrong.
+The secret in use comes first. Whatever the provider refuses, the client is read again, since somebody may have changed
+it meanwhile, and every live secret that was not sent yet is, before the refusal counts. Of a client that is refused no
+grant was looked at (RFC 6749 section 5.2): no refresh token is used up by that. Some providers answer a wrong secret as
+if the refresh token were wrong, so a refusal of that asks for the other secret too.
 
 A trial turns the order round: the new secret comes first. When all are refused, the first is sent once more: the
 provider may have changed over between two calls.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError
@@ -26,8 +26,6 @@ from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
 from keyrack.store.attempts import Attempt
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.core.store import Store
-
-_MAY_BE_SECRET = frozenset({FailureClass.CLIENT_REJECTED, FailureClass.OTHER})
 
 Sent = tuple[str, Result]
 """A secret that was sent, and what the provider answered."""
@@ -63,7 +61,7 @@ class SecretChoice:
             client: as it was sent last.
             sent: what was sent, in order; the last with this client.
         """
-        if not _may_be_secret(sent[-1][1], client, rotating=client.second_secret is not None):
+        if not _may_be_secret(sent[-1][1], client):
             return None
         async with self._store.unit(tenant_id) as unit:
             now = await find_usable(unit, client.id)
@@ -108,10 +106,9 @@ def judge_trial(trial: SecretTrial, sent: Mapping[str, Result], client: AuthClie
         return
     failure = own.failure
     trial.error = failure.error or failure.reason or (None if failure.status is None else f"status {failure.status}")
-    certain = any(isinstance(each, TokenResponse) for each in sent.values())
-    if isinstance(own, ProviderError) and _kind(own, client) is FailureClass.CLIENT_REJECTED:
-        certain = certain or blames_client_alone(own)
-    trial.result = TrialResult.refused if certain else TrialResult.unclear
+    blamed = _is(own, FailureClass.CLIENT_REJECTED, client) and blames_client_alone(own)
+    others = any(isinstance(each, TokenResponse) for each in sent.values())
+    trial.result = TrialResult.refused if blamed or others else TrialResult.unclear
 
 
 def final_result(sent: Mapping[str, Result], last: Result, stored: AuthClient) -> tuple[Result, bool]:
@@ -120,11 +117,11 @@ def final_result(sent: Mapping[str, Result], last: Result, stored: AuthClient) -
     That of the secret in use; where it was not let in, that of another which was told of the grant. The last one, if
     it says nothing for certain.
     """
-    if not _may_be_secret(last, stored, rotating=True):
+    if not _may_be_secret(last, stored):
         return last, False
     own = sent.get(secret_in_use(stored), last)
-    if _is_of_kind(own, stored, {FailureClass.CLIENT_REJECTED}):
-        own = next((each for each in sent.values() if not _is_of_kind(each, stored, _MAY_BE_SECRET)), own)
+    if _is(own, FailureClass.CLIENT_REJECTED, stored):
+        own = next((each for each in sent.values() if _is(each, FailureClass.GRANT_DEAD, stored)), own)
     return own, own is not last
 
 
@@ -135,16 +132,15 @@ def is_outdated(client: AuthClient, attempt: Attempt, result: Result) -> bool:
     return may_be and (client.second_secret is not None or changed)
 
 
-def _may_be_secret(result: Result, client: AuthClient, *, rotating: bool) -> bool:
+def _may_be_secret(result: Result, client: AuthClient) -> bool:
+    """Tell whether a provider has refused a request for certain, and perhaps for its secret."""
     if not isinstance(result, ProviderError) or result.failure.status is None or is_ambiguous(result):
         return False
-    kind = _kind(result, client)
-    return kind is not FailureClass.TEMPORARY if rotating else kind in _MAY_BE_SECRET
+    return not _is(result, FailureClass.TEMPORARY, client)
 
 
-def _is_of_kind(result: Result, client: AuthClient, kinds: Collection[FailureClass]) -> bool:
-    return isinstance(result, ProviderError) and _kind(result, client) in kinds
-
-
-def _kind(result: ProviderError, client: AuthClient) -> FailureClass:
-    return classify_failure(result, refresh_host(client), final_errors(client))
+def _is(result: Result, kind: FailureClass, client: AuthClient) -> TypeGuard[ProviderError]:
+    """Tell whether a provider has refused a request in a certain way."""
+    if not isinstance(result, ProviderError):
+        return False
+    return classify_failure(result, refresh_host(client), final_errors(client)) is kind
